@@ -5,17 +5,20 @@ use std::path::PathBuf;
 const FILES: [&str; 2] = ["runner/v1/runner.proto", "query/v1/query.proto"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let root = PathBuf::from(env_dir()?).join("../../proto");
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     for file in FILES {
         println!("cargo:rerun-if-changed={}", root.join(file).display());
     }
-    let descriptors = protox::compile(FILES, [&root])?;
-    tonic_prost_build::configure()
-        .file_descriptor_set_path(PathBuf::from(std::env::var("OUT_DIR")?).join("rat.bin"))
-        .compile_fds(descriptors)?;
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(FILES)?;
+    let encoded = compiler.encode_file_descriptor_set();
+    std::fs::write(
+        PathBuf::from(std::env::var("OUT_DIR")?).join("rat.bin"),
+        encoded,
+    )?;
+    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
     Ok(())
-}
-
-fn env_dir() -> Result<String, std::env::VarError> {
-    std::env::var("CARGO_MANIFEST_DIR")
 }
