@@ -1,0 +1,127 @@
+//! What this machine has that some tests need, and how those tests are told.
+//!
+//! A test group whose prerequisite is missing prints `SKIPPED` and returns; `cargo xtask test`
+//! names it again at the end, and `--require-all` turns it into a failure.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::cargo::say;
+
+/// A prerequisite, found or not.
+pub(crate) struct Capability {
+    /// The tests that need it.
+    pub tests: &'static str,
+    /// Environment variables by which those tests find it.
+    pub environment: Vec<(String, String)>,
+    /// Why they are left out, and what to do.
+    pub problem: Option<String>,
+}
+
+/// Looks for every prerequisite.
+pub(crate) fn detect(root: &Path) -> Result<Vec<Capability>> {
+    Ok(vec![postgres(), python(root)?])
+}
+
+fn postgres() -> Capability {
+    let tests = "the store on PostgreSQL";
+    let found = std::env::var_os("RAT_TEST_POSTGRES_URL").is_some()
+        || (find_program("initdb").is_some() && find_program("postgres").is_some());
+    let problem = (!found).then(|| {
+        "no PostgreSQL server programs: install the package `postgresql`, or set RAT_TEST_POSTGRES_URL"
+            .to_owned()
+    });
+    Capability {
+        tests,
+        environment: Vec::new(),
+        problem,
+    }
+}
+
+/// Finds a PostgreSQL program on PATH or where Debian puts it.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let debian = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|version| version.path().join("bin"));
+    std::env::split_paths(&path)
+        .chain(debian)
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+}
+
+/// PyIceberg and DuckDB in a virtual environment of the tests' own, made on first use.
+fn python(root: &Path) -> Result<Capability> {
+    let tests = "interoperability with PyIceberg and DuckDB";
+    let requirements = root.join("crates/acceptance/python/requirements.txt");
+    let folder = root.join("target/acceptance-venv");
+    let interpreter = folder.join("bin/python");
+    let wanted = std::fs::read_to_string(&requirements)
+        .with_context(|| format!("failed to read {}", requirements.display()))?;
+    let stamp = folder.join("installed.txt");
+    let problem = if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        None
+    } else {
+        say("installing PyIceberg and DuckDB for the interoperability tests");
+        match install(&folder, &interpreter, &requirements) {
+            Ok(()) => {
+                std::fs::write(&stamp, &wanted).context("failed to write the venv's stamp")?;
+                None
+            }
+            Err(error) => Some(format!("{error:#}")),
+        }
+    };
+    let environment = match problem {
+        None => vec![("RAT_TEST_PYTHON".into(), interpreter.display().to_string())],
+        Some(_) => Vec::new(),
+    };
+    Ok(Capability {
+        tests,
+        environment,
+        problem,
+    })
+}
+
+fn install(folder: &Path, interpreter: &Path, requirements: &Path) -> Result<()> {
+    quiet(
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(folder),
+    )
+    .context("python3 with the venv module is needed")?;
+    quiet(
+        Command::new(interpreter)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "-r",
+            ])
+            .arg(requirements),
+    )
+    .context("PyIceberg and DuckDB could not be installed from PyPI")
+}
+
+fn quiet(command: &mut Command) -> Result<()> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .context("failed to start it")?;
+    anyhow::ensure!(
+        output.status.success(),
+        "it ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+            .trim()
+            .lines()
+            .last()
+            .unwrap_or_default()
+    );
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! Calling cargo and the programs that it built.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// Programs that a running RAT consists of, by package.
+const PACKAGES: [&str; 4] = ["ratd", "rat-runner", "ratq", "rat-cli"];
+
+/// The project's root folder.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// Prints a line for people.
+pub(crate) fn say(line: &str) {
+    // Nothing useful can be done when stdout is closed.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn cargo() -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+/// Builds the programs and answers with the folder that holds them.
+pub(crate) fn build_binaries(release: bool) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.arg("build");
+    for package in PACKAGES {
+        command.args(["--package", package, "--bins"]);
+    }
+    if release {
+        command.arg("--release");
+    }
+    finish(command)?;
+    Ok(target_folder()?.join(if release { "release" } else { "debug" }))
+}
+
+fn target_folder() -> Result<PathBuf> {
+    let output = cargo()
+        .args(["metadata", "--format-version=1", "--no-deps"])
+        .output()
+        .context("failed to start cargo metadata")?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
+    let folder = metadata["target_directory"]
+        .as_str()
+        .context("no target_directory")?;
+    Ok(PathBuf::from(folder))
+}
+
+/// Runs cargo with `arguments`; the programs are in `binaries`.
+pub(crate) fn run(arguments: impl IntoIterator<Item = String>, binaries: PathBuf) -> Result<()> {
+    run_with(
+        arguments,
+        &[("RAT_TEST_BINARIES".into(), binaries.display().to_string())],
+    )
+}
+
+/// Runs cargo with `arguments` and additional environment variables.
+pub(crate) fn run_with(
+    arguments: impl IntoIterator<Item = String>,
+    environment: &[(String, String)],
+) -> Result<()> {
+    let mut command = cargo();
+    command.args(arguments).envs(environment.iter().cloned());
+    finish(command)
+}
+
+/// Runs a program that was built.
+pub(crate) fn program(path: &Path, arguments: impl IntoIterator<Item = String>) -> Result<()> {
+    let mut command = Command::new(path);
+    command.args(arguments).current_dir(root());
+    finish(command)
+}
+
+fn finish(mut command: Command) -> Result<()> {
+    let name = Path::new(command.get_program())
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let status = command
+        .status()
+        .with_context(|| format!("failed to start {name}"))?;
+    ensure!(status.success(), "{name} ended with {status}");
+    Ok(())
+}
