@@ -1,0 +1,237 @@
+//! The HTTP server of every daemon: HTTP/1.1 and HTTP/2 without TLS on one listener.
+//!
+//! hyper-util's server driven by hand, because `axum::serve` waits without end, for a client that
+//! sends no header as for one that never finishes while the daemon drains. Here both have a
+//! limit, connections are counted, and no task outlives [`serve`].
+//!
+//! Deliberately not here: limits on bodies and on the time of a handler; they differ by route and
+//! are middleware of the application.
+
+mod activity;
+
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use crate::listen::{Connection, Listener, Peer};
+use activity::{Activity, TrackedBody, TrackedIo, Verdict};
+
+/// Pause after a failed `accept`: it is usually about descriptors, and they come back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the server waits for what, and how many it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// From a request's first byte (or from connecting) to the end of its header.
+    pub header_timeout: Duration,
+    /// How long a connection may lie idle between requests; `None` is without end.
+    pub idle_timeout: Option<Duration>,
+    /// How long open requests may take after the shutdown was asked for.
+    pub shutdown_timeout: Duration,
+    /// Connections served at a time; further ones wait in the system's backlog.
+    pub max_connections: usize,
+    /// Whether HTTP/1.1 is spoken too; gRPC needs HTTP/2 alone.
+    pub http1: bool,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Some(Duration::from_secs(120)),
+            shutdown_timeout: Duration::from_secs(15),
+            max_connections: 1024,
+            http1: true,
+        }
+    }
+}
+
+/// Serves `service` on `listener` until `shutdown` is cancelled, then lets open requests finish
+/// for at most [`HttpLimits::shutdown_timeout`]. What is still open then is cut off.
+///
+/// Every request carries the connection's [`Peer`] in its extensions.
+pub async fn serve<S, B>(
+    listener: Listener,
+    service: S,
+    limits: HttpLimits,
+    shutdown: CancellationToken,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let builder = Arc::new(builder(&limits));
+    let permits = Arc::new(Semaphore::new(limits.max_connections));
+    let mut connections = JoinSet::new();
+    while let Some((connection, permit)) = next(&listener, &permits, &shutdown).await {
+        while connections.try_join_next().is_some() {}
+        let task = ConnectionTask {
+            service: service.clone(),
+            limits,
+            shutdown: shutdown.clone(),
+            builder: Arc::clone(&builder),
+            _permit: permit,
+        };
+        connections.spawn(task.run(connection));
+    }
+    drop(listener);
+    let drained = timeout(limits.shutdown_timeout, async {
+        while connections.join_next().await.is_some() {}
+    });
+    if drained.await.is_err() {
+        tracing::warn!(
+            connections = connections.len(),
+            "cutting off connections at shutdown"
+        );
+        connections.shutdown().await;
+    }
+}
+
+fn builder(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(20)))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .max_concurrent_streams(1024);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None);
+    if limits.http1 {
+        builder
+    } else {
+        builder.http2_only()
+    }
+}
+
+/// The next connection, or `None` once the shutdown was asked for.
+async fn next(
+    listener: &Listener,
+    permits: &Arc<Semaphore>,
+    shutdown: &CancellationToken,
+) -> Option<(Connection, OwnedSemaphorePermit)> {
+    shutdown
+        .run_until_cancelled(async {
+            let permit = Arc::clone(permits)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
+            loop {
+                match listener.accept().await {
+                    Ok(connection) => return (connection, permit),
+                    Err(error) => {
+                        tracing::warn!(%error, "failed to accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        })
+        .await
+}
+
+struct ConnectionTask<S> {
+    service: S,
+    limits: HttpLimits,
+    shutdown: CancellationToken,
+    builder: Arc<auto::Builder<TokioExecutor>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<S, B> ConnectionTask<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    async fn run(self, connection: Connection) {
+        let peer = connection.peer();
+        let activity = Arc::new(Activity::new());
+        let io = TokioIo::new(TrackedIo::new(connection, Arc::clone(&activity)));
+        let service = self.tracked(peer, Arc::clone(&activity));
+        let mut served = pin!(
+            self.builder
+                .serve_connection(io, TowerToHyperService::new(service))
+        );
+        let mut draining = false;
+        let mut next_look = activity.next_look(&self.limits);
+        loop {
+            tokio::select! {
+                result = served.as_mut() => {
+                    if let Err(error) = result {
+                        tracing::debug!(?peer, %error, "connection ended with an error");
+                    }
+                    return;
+                }
+                () = self.shutdown.cancelled(), if !draining => {
+                    draining = true;
+                    served.as_mut().graceful_shutdown();
+                }
+                () = sleep_until(next_look) => {
+                    match activity.verdict(&self.limits, Instant::now()) {
+                        Verdict::Fine => {}
+                        Verdict::Idle if draining => {}
+                        Verdict::Idle => {
+                            draining = true;
+                            served.as_mut().graceful_shutdown();
+                        }
+                        Verdict::HeaderTimeout => {
+                            tracing::debug!(?peer, "no complete request header in time");
+                            return;
+                        }
+                    }
+                    next_look = activity.next_look(&self.limits);
+                }
+            }
+        }
+    }
+
+    /// The service with the peer in each request and the activity told of each request.
+    fn tracked(
+        &self,
+        peer: Peer,
+        activity: Arc<Activity>,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = Response<TrackedBody<B>>,
+        Error = Infallible,
+        Future = Pin<Box<dyn Future<Output = Result<Response<TrackedBody<B>>, Infallible>> + Send>>,
+    > + Clone
+    + Send
+    + 'static {
+        let service = self.service.clone();
+        tower::service_fn(move |mut request: Request<Incoming>| {
+            let guard = activity.begin(request.version());
+            request.extensions_mut().insert(peer);
+            let mut service = service.clone();
+            let answer: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
+                std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
+                let response = service.call(request).await?;
+                Ok(response.map(|body| TrackedBody::new(body, guard)))
+            });
+            answer
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! Listening sockets of a daemon: bound here, or handed over by systemd.
+//!
+//! A Unix socket and a TCP port behave alike behind [`Listener`] and [`Connection`], so that a
+//! server is written once. Who is on the other end travels with the connection as [`Peer`].
+//!
+//! Deliberately without TLS: between RAT's processes the socket file's mode is the protection, and
+//! on the public port a reverse proxy ends TLS.
+
+mod activation;
+mod connection;
+mod unix;
+
+use std::io;
+use std::path::PathBuf;
+
+use rat_config::Address;
+use tokio::net::{TcpListener, UnixListener};
+
+pub use activation::{Activation, ActivationError};
+pub use connection::{Connection, Credentials, Peer};
+
+/// Why a listener could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The port is taken, or the address is not one of this machine.
+    #[error("failed to listen on {address}")]
+    BindTcp {
+        /// The address.
+        address: String,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+    /// The socket file cannot be made; look at the folder's owner and mode.
+    #[error("failed to listen on unix:{}", path.display())]
+    BindUnix {
+        /// The socket file.
+        path: PathBuf,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process answers on the socket; stop it first.
+    #[error("another process listens on unix:{}", path.display())]
+    InUse {
+        /// The socket file.
+        path: PathBuf,
+    },
+    /// Something that is not a socket lies at the path; it is left alone.
+    #[error("{} exists and is not a socket", path.display())]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The descriptor that systemd handed over is not a listening stream socket.
+    #[error("the socket {name:?} from systemd cannot be used")]
+    Activation {
+        /// Its name in `LISTEN_FDNAMES`.
+        name: String,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A bound listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    inner: Inner,
+    local: Address,
+    /// Removes the socket file of a listener that made it; `None` for TCP and for systemd's.
+    _file: Option<unix::SocketFile>,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Listens on `address`, unless systemd handed over a socket named `descriptor`: then that one is
+/// used and `address` is not looked at.
+///
+/// A Unix socket gets mode 0660; its folder is made with mode 0750 where it is missing; a socket
+/// file on which nobody answers is replaced.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn bind(address: &Address, descriptor: Option<&str>) -> Result<Listener, Error> {
+    if let Some(name) = descriptor
+        && let Some(socket) = Activation::claim(name)
+    {
+        return activation::adopt(name, socket);
+    }
+    match address {
+        Address::Unix(path) => {
+            let (listener, file) = unix::bind(path).await?;
+            Ok(Listener {
+                inner: Inner::Unix(listener),
+                local: address.clone(),
+                _file: Some(file),
+            })
+        }
+        Address::Tcp { host, port } => bind_tcp(host, *port).await,
+    }
+}
+
+async fn bind_tcp(host: &str, port: u16) -> Result<Listener, Error> {
+    let failed = |source| Error::BindTcp {
+        address: format!("{host}:{port}"),
+        source,
+    };
+    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok(Listener {
+        inner: Inner::Tcp(listener),
+        local: Address::Tcp {
+            host: local.ip().to_string(),
+            port: local.port(),
+        },
+        _file: None,
+    })
+}
+
+impl Listener {
+    /// Where the socket really is: with the port that the system chose where 0 was asked for.
+    pub fn local_address(&self) -> &Address {
+        &self.local
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// What the system answered. Most such errors belong to one connection (it was gone before it
+    /// could be taken) or pass (no descriptor left); the listener stays usable.
+    pub async fn accept(&self) -> io::Result<Connection> {
+        match &self.inner {
+            Inner::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Connection::tcp(stream, peer))
+            }
+            Inner::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Connection::unix(stream))
+            }
+        }
+    }
+}

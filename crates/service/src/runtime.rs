@@ -1,0 +1,160 @@
+//! Life of a daemon process: from the first line of `main` to its exit code.
+//!
+//! The first SIGTERM or SIGINT asks for an orderly end, the second one ends the process at once.
+//! SIGHUP is handed to whoever wants to reload. systemd is told when the daemon is ready, what it
+//! does and that its runtime still turns; without systemd all of that does nothing.
+
+mod notify;
+mod signals;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::ErrorChain;
+use crate::listen::Activation;
+
+/// A fault while running.
+pub const EXIT_FAILURE: u8 = 1;
+/// Wrong command line. clap uses the same.
+pub const EXIT_USAGE: u8 = 2;
+/// Bad configuration: starting again will not help (`RestartPreventExitStatus=78`).
+pub const EXIT_CONFIG: u8 = 78;
+
+/// How long blocking work may hold up the end of the process.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// Why a daemon ends otherwise than by being asked to, with its exit code.
+///
+/// Every error becomes one with exit code 1 through `?`.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    error: Box<dyn StdError + Send + Sync>,
+}
+
+impl Failure {
+    /// A failure that the operator has to mend in the configuration: exit code 78.
+    pub fn configuration(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            code: EXIT_CONFIG,
+            error: error.into(),
+        }
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ErrorChain(self.error.as_ref()).fmt(f)
+    }
+}
+
+impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            code: EXIT_FAILURE,
+            error: error.into(),
+        }
+    }
+}
+
+/// What a daemon sees of its own process.
+#[derive(Debug, Clone)]
+pub struct Process {
+    shutdown: CancellationToken,
+    reloads: watch::Receiver<u64>,
+}
+
+impl Process {
+    /// Cancelled when the process is asked to end.
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
+    }
+
+    /// Changes with every SIGHUP; the value counts them.
+    pub fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.clone()
+    }
+
+    /// Tells systemd that the daemon serves: every listener is bound.
+    pub fn ready(&self) {
+        for name in Activation::unclaimed() {
+            tracing::warn!(name, "systemd handed over a socket that nobody uses");
+        }
+        notify::ready();
+    }
+
+    /// One line for `systemctl status`.
+    pub fn status(&self, text: &str) {
+        notify::status(text);
+    }
+
+    /// Waits for a part of the start that may take long, telling systemd meanwhile that it goes
+    /// on: for as long as `work` takes, the unit's start time-out is extended.
+    pub async fn starting<F: Future>(&self, what: &str, work: F) -> F::Output {
+        notify::status(what);
+        notify::extending(work).await
+    }
+}
+
+/// Runs a daemon: takes sockets from systemd, builds the runtime, watches the signals, feeds the
+/// watchdog and awaits `main`.
+///
+/// To be called from a plain `fn main`, before any thread exists.
+pub fn start<F, Fut>(name: &'static str, main: F) -> ExitCode
+where
+    F: FnOnce(Process) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    match try_start(main) {
+        Ok(()) => {
+            tracing::info!(process = name, "ended");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            tracing::error!(process = name, error = %failure, exit_code = failure.code, "failed");
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn try_start<F, Fut>(main: F) -> Result<(), Failure>
+where
+    F: FnOnce(Process) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    Activation::take_over()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(supervise(main));
+    notify::stopping();
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    result
+}
+
+/// Drives signals, watchdog and `main` in one task: when `main` ends, so do the others.
+async fn supervise<F, Fut>(main: F) -> Result<(), Failure>
+where
+    F: FnOnce(Process) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    let signals = signals::Signals::install()?;
+    let shutdown = CancellationToken::new();
+    let (reload, reloads) = watch::channel(0);
+    let watch = tokio::spawn(signals.watch(shutdown.clone(), reload));
+    let watchdog = tokio::spawn(notify::feed_watchdog());
+    let result = main(Process { shutdown, reloads }).await;
+    watch.abort();
+    watchdog.abort();
+    result
+}
