@@ -1,0 +1,322 @@
+//! Files that appear complete or not at all.
+//!
+//! A file is written under a temporary name in the folder where it will live, synced, given its
+//! name, and then the folder is synced: after a power cut there is either the whole file or none.
+//! Giving the name is a hard link, because a link never replaces what is there; replacing is a
+//! rename and has to be asked for. Whoever drops an [`AtomicFile`] without committing leaves
+//! nothing behind; a killed process may leave one `.….tmp` file, which no reader ever looks at.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::error::Error;
+
+/// Collected before a thread is asked to write, so that small chunks do not cost a hand-over each.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// What to do with a file that has the name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it alone and fail with [`Error::Exists`].
+    Keep,
+    /// Replace it in one step; readers that have it open keep the old content.
+    Replace,
+}
+
+/// A file under construction.
+///
+/// Every call works on a thread for blocking work, so it may be used from async code.
+#[derive(Debug)]
+pub struct AtomicFile {
+    destination: PathBuf,
+    open: Option<OpenFile>,
+    pending: Vec<u8>,
+    written: u64,
+}
+
+impl AtomicFile {
+    /// Starts the file that will be `destination`. Nothing is created before the first write that
+    /// fills the buffer, or the commit; missing folders are created then.
+    pub fn new(destination: impl Into<PathBuf>) -> Self {
+        Self {
+            destination: destination.into(),
+            open: None,
+            pending: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Appends `chunk`.
+    ///
+    /// # Errors
+    /// The disk is full or broken, or the folder cannot be created. Nothing stays behind.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
+        self.written += chunk.len() as u64;
+        self.pending.extend_from_slice(&chunk);
+        if self.pending.len() < BUFFER_BYTES {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let open = self.open.take();
+        let destination = self.destination.clone();
+        let (open, mut pending) = blocking(move || {
+            let mut open = OpenFile::reuse(open, &destination)?;
+            open.append(&pending)?;
+            Ok((open, pending))
+        })
+        .await?;
+        pending.clear();
+        self.open = Some(open);
+        self.pending = pending;
+        Ok(())
+    }
+
+    /// Bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Makes the file durable and gives it its name. Answers its size.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] under [`Existing::Keep`]; the disk is full or broken. Nothing stays
+    /// behind.
+    pub async fn commit(self, existing: Existing) -> Result<u64, Error> {
+        let Self {
+            destination,
+            open,
+            pending,
+            written,
+        } = self;
+        blocking(move || {
+            let mut open = OpenFile::reuse(open, &destination)?;
+            open.append(&pending)?;
+            open.publish(&destination, existing)?;
+            Ok(written)
+        })
+        .await
+    }
+}
+
+/// The temporary file; dropping it removes it.
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    temporary: PathBuf,
+    named: bool,
+}
+
+impl OpenFile {
+    fn reuse(open: Option<Self>, destination: &Path) -> Result<Self, Error> {
+        open.map_or_else(|| Self::create(destination), Ok)
+    }
+
+    fn create(destination: &Path) -> Result<Self, Error> {
+        let folder = parent(destination)?;
+        let temporary = folder.join(format!(".{}.tmp", Uuid::new_v4().simple()));
+        let attempt = || {
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(&temporary)
+        };
+        let file = match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                create_folder(folder)?;
+                attempt()
+            }
+            result => result,
+        }
+        .map_err(Error::io("create", &temporary))?;
+        Ok(Self {
+            file,
+            temporary,
+            named: false,
+        })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file
+            .write_all(bytes)
+            .map_err(Error::io("write", &self.temporary))
+    }
+
+    fn publish(mut self, destination: &Path, existing: Existing) -> Result<(), Error> {
+        // Syncs the content and the size, which is all that a reader needs.
+        self.file
+            .sync_data()
+            .map_err(Error::io("sync", &self.temporary))?;
+        match existing {
+            Existing::Keep => {
+                fs::hard_link(&self.temporary, destination).map_err(|source| {
+                    if source.kind() == io::ErrorKind::AlreadyExists {
+                        Error::Exists {
+                            path: destination.to_owned(),
+                        }
+                    } else {
+                        Error::io("create", destination)(source)
+                    }
+                })?;
+                // The temporary name goes when `self` is dropped, before the folder is synced.
+            }
+            Existing::Replace => {
+                fs::rename(&self.temporary, destination)
+                    .map_err(Error::io("create", destination))?;
+                self.named = true;
+            }
+        }
+        drop(self);
+        sync_folder(parent(destination)?)
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if !self.named {
+            // Nobody reads the name; what cannot be removed now is removed with its folder.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn parent(path: &Path) -> Result<&Path, Error> {
+    path.parent()
+        .filter(|_| path.file_name().is_some())
+        .ok_or_else(|| {
+            let source = io::Error::from(io::ErrorKind::InvalidFilename);
+            Error::io("create", path)(source)
+        })
+}
+
+/// Creates `folder` and what is missing above it, each durable in its parent.
+pub(crate) fn create_folder(folder: &Path) -> Result<(), Error> {
+    match fs::create_dir(folder) {
+        Ok(()) => folder.parent().map_or(Ok(()), sync_folder),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let Some(above) = folder.parent() else {
+                return Err(Error::io("create", folder)(error));
+            };
+            create_folder(above)?;
+            create_folder(folder)
+        }
+        Err(error) => Err(Error::io("create", folder)(error)),
+    }
+}
+
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), Error> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(Error::io("sync", folder))
+}
+
+/// Runs `work` on a thread for blocking work. If the caller goes away, `work` still ends.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => {
+            let source = io::Error::new(io::ErrorKind::Interrupted, error);
+            Err(Error::io(
+                "finish work on",
+                Path::new("a file while shutting down"),
+            )(source))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn a_committed_file_is_there_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/folder/a.csv");
+        let mut file = AtomicFile::new(&path);
+        file.write(Bytes::from_static(b"a,b\n")).await.unwrap();
+        file.write(Bytes::from(vec![b'x'; BUFFER_BYTES]))
+            .await
+            .unwrap();
+        file.write(Bytes::from_static(b"end")).await.unwrap();
+        assert!(!path.exists(), "not before the commit");
+        let size = file.commit(Existing::Keep).await.unwrap();
+        assert_eq!(size, 4 + BUFFER_BYTES as u64 + 3);
+        assert_eq!(fs::read(&path).unwrap().len() as u64, size);
+        assert_eq!(names(path.parent().unwrap()), ["a.csv"]);
+    }
+
+    #[tokio::test]
+    async fn dropping_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = AtomicFile::new(folder.path().join("a.csv"));
+        file.write(Bytes::from(vec![0; BUFFER_BYTES * 2]))
+            .await
+            .unwrap();
+        assert_eq!(names(folder.path()).len(), 1, "a temporary file");
+        drop(file);
+        assert_eq!(names(folder.path()), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn an_existing_file_is_kept_unless_replacing_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        fs::write(&path, "old").unwrap();
+
+        let mut file = AtomicFile::new(&path);
+        file.write(Bytes::from_static(b"new")).await.unwrap();
+        let error = file.commit(Existing::Keep).await.unwrap_err();
+        assert!(matches!(error, Error::Exists { .. }), "{error:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+
+        let mut file = AtomicFile::new(&path);
+        file.write(Bytes::from_static(b"new")).await.unwrap();
+        file.commit(Existing::Replace).await.unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(names(folder.path()), ["a.csv"]);
+    }
+
+    #[tokio::test]
+    async fn of_many_writers_of_one_name_exactly_one_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("v1.metadata.json");
+        let writers = (0..16).map(|i: u8| {
+            let path = path.clone();
+            async move {
+                let mut file = AtomicFile::new(path);
+                file.write(Bytes::from(vec![i; 1000])).await.unwrap();
+                file.commit(Existing::Keep).await.is_ok()
+            }
+        });
+        let won = futures::future::join_all(writers).await;
+        assert_eq!(won.iter().filter(|won| **won).count(), 1);
+        let content = fs::read(&path).unwrap();
+        assert!(content.iter().all(|byte| *byte == content[0]), "torn file");
+        assert_eq!(names(folder.path()), ["v1.metadata.json"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_where_a_folder_should_be_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let file = AtomicFile::new(folder.path().join("file/a.csv"));
+        let error = file.commit(Existing::Keep).await.unwrap_err();
+        assert!(error.to_string().contains("file"), "{error}");
+    }
+}
