@@ -1,0 +1,271 @@
+//! Settings back into YAML, for `ratd dump-config`.
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::settings::{Catalog, DatabaseSource, Plugin, Settings, Slot};
+use crate::units::{format_duration, format_size};
+use crate::wire;
+
+/// What stands in the place of a secret.
+const HIDDEN: &str = "[redacted]";
+
+/// The effective settings as a `rat.yaml` that names every value, without secrets: references to
+/// files are shown; in the plugins' own settings passwords within URLs and the values of keys
+/// that sound like secrets are hidden.
+pub fn dump(settings: &Settings) -> String {
+    serde_yaml::to_string(&root(settings)).expect("plain structs with string keys become YAML")
+}
+
+fn root(settings: &Settings) -> wire::Root {
+    wire::Root {
+        server: server(settings),
+        auth: wire::Auth {
+            api_key_file: settings.auth.api_key_file.as_ref().map(|file| word(file)),
+        },
+        database: database(settings),
+        storage: wire::Storage {
+            url: word(&settings.storage.url),
+        },
+        catalog: catalog(settings),
+        runner: runner(settings),
+        ratq: ratq(settings),
+        scheduler: wire::Scheduler {
+            poll_interval: word(format_duration(settings.scheduler.poll_interval)),
+            lost_after: settings.scheduler.lost_after.get(),
+            max_running: settings.scheduler.max_running.get(),
+        },
+        log: wire::Log {
+            level: settings.log.level.into(),
+            format: settings.log.format.into(),
+        },
+        plugins: plugins(settings),
+    }
+}
+
+fn server(settings: &Settings) -> wire::Server {
+    let server = &settings.server;
+    wire::Server {
+        listen: word(&server.listen),
+        internal_socket: word(&server.internal_socket),
+        cors_origins: server.cors_origins.iter().map(word).collect(),
+        rate_limit: match server.rate_limit {
+            None => wire::RateLimit::Off(wire::Off::Off),
+            Some(limit) => wire::RateLimit::Limit(wire::Limit {
+                requests_per_second: limit.requests_per_second.get(),
+                burst: limit.burst.get(),
+            }),
+        },
+        body_limit: word(format_size(server.body_limit)),
+        upload_limit: word(format_size(server.upload_limit)),
+        request_timeout: word(format_duration(server.request_timeout)),
+        header_timeout: word(format_duration(server.header_timeout)),
+        shutdown_timeout: word(format_duration(server.shutdown_timeout)),
+        trusted_proxies: server.trusted_proxies.iter().map(word).collect(),
+    }
+}
+
+fn database(settings: &Settings) -> wire::Database {
+    let (url, url_file) = match &settings.database.source {
+        DatabaseSource::Url(url) => (Some(word(without_password(url))), None),
+        DatabaseSource::File(file) => (None, Some(word(file))),
+    };
+    wire::Database {
+        url,
+        url_file,
+        max_connections: settings.database.max_connections.get(),
+    }
+}
+
+fn catalog(settings: &Settings) -> wire::Catalog {
+    match &settings.catalog {
+        Catalog::Builtin => wire::Catalog::default(),
+        Catalog::Rest {
+            uri,
+            warehouse,
+            token_file,
+        } => wire::Catalog {
+            kind: wire::CatalogType::Rest,
+            uri: Some(word(without_password(uri.as_str()))),
+            warehouse: warehouse.clone(),
+            token_file: token_file.as_ref().map(|file| word(file)),
+        },
+    }
+}
+
+fn runner(settings: &Settings) -> wire::Runner {
+    let runner = &settings.runner;
+    wire::Runner {
+        address: word(&runner.address),
+        slots: runner.slots.get(),
+        queue: runner.queue.get(),
+        memory_limit: word(format_size(runner.memory_limit)),
+        run_timeout: word(format_duration(runner.run_timeout)),
+        quality_test_timeout: word(format_duration(runner.quality_test_timeout)),
+        keep_results: word(format_duration(runner.keep_results)),
+        log_lines: runner.log_lines.get(),
+        temp_dir: runner.temp_dir.as_ref().map(|path| word(path.display())),
+    }
+}
+
+fn ratq(settings: &Settings) -> wire::Ratq {
+    let ratq = &settings.ratq;
+    wire::Ratq {
+        address: word(&ratq.address),
+        timeout: word(format_duration(ratq.timeout)),
+        max_rows: ratq.max_rows,
+        memory_limit: word(format_size(ratq.memory_limit)),
+        concurrent_queries: ratq.concurrent_queries.get(),
+    }
+}
+
+fn plugins(settings: &Settings) -> wire::Plugins {
+    let slot = |slot| settings.plugins.get(&slot).map(plugin);
+    wire::Plugins {
+        auth: slot(Slot::Auth),
+        executor: slot(Slot::Executor),
+        sharing: slot(Slot::Sharing),
+        enforcement: slot(Slot::Enforcement),
+        cloud: slot(Slot::Cloud),
+    }
+}
+
+fn plugin(plugin: &Plugin) -> wire::Plugin {
+    let tls = &plugin.tls;
+    let given = tls.ca.is_some() || tls.identity.is_some();
+    wire::Plugin {
+        image: plugin.image.clone(),
+        address: word(&plugin.address),
+        config: without_secrets(plugin.config.values()),
+        name: Some(plugin.name.to_string()),
+        protocol: plugin.protocol.into(),
+        on_down: Some(plugin.on_down.into()),
+        tls: given.then(|| wire::PluginTls {
+            ca: tls.ca.as_ref().map(|file| word(file)),
+            cert: tls.identity.as_ref().map(|(cert, _)| word(cert)),
+            key: tls.identity.as_ref().map(|(_, key)| word(key)),
+        }),
+    }
+}
+
+fn word<W: for<'a> From<&'a str>>(value: impl ToString) -> W {
+    W::from(&value.to_string())
+}
+
+fn without_secrets(values: &Map<String, Value>) -> Map<String, Value> {
+    values
+        .iter()
+        .map(|(key, value)| (key.clone(), without_secret(key, value)))
+        .collect()
+}
+
+fn without_secret(key: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(values) => Value::Object(without_secrets(values)),
+        Value::Array(values) => values
+            .iter()
+            .map(|value| without_secret(key, value))
+            .collect(),
+        Value::String(_) | Value::Number(_) if sounds_secret(key) => HIDDEN.into(),
+        Value::String(text) => without_password(text).into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// Whether a plugin's setting of this name holds a secret, unless it says that it names where
+/// the secret is.
+fn sounds_secret(key: &str) -> bool {
+    const SECRET: [&str; 8] = [
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "token",
+        "apikey",
+        "credential",
+        "privatekey",
+    ];
+    const SECRET_ENDS: [&str; 2] = ["accesskey", "key"];
+    const NAMES_A_PLACE: [&str; 7] = ["file", "path", "dir", "url", "uri", "endpoint", "name"];
+    let key: String = key
+        .chars()
+        .filter(|char| char.is_ascii_alphanumeric())
+        .collect();
+    let key = key.to_ascii_lowercase();
+    let secret = SECRET.iter().any(|word| key.contains(word))
+        || SECRET_ENDS.iter().any(|word| key.ends_with(word));
+    secret && !NAMES_A_PLACE.iter().any(|word| key.ends_with(word))
+}
+
+fn without_password(text: &str) -> String {
+    let Some(mut url) = Url::parse(text).ok().filter(|_| text.contains("://")) else {
+        return text.to_owned();
+    };
+    let secret_parameter = url.query_pairs().any(|(key, _)| sounds_secret(&key));
+    if url.password().is_none() && !secret_parameter {
+        return text.to_owned();
+    }
+    if url.password().is_some() && url.set_password(Some("redacted")).is_err() {
+        return HIDDEN.to_owned();
+    }
+    if secret_parameter {
+        let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+        let shown = pairs.iter().map(|(key, value)| {
+            (
+                key.as_str(),
+                if sounds_secret(key) {
+                    "redacted"
+                } else {
+                    value.as_str()
+                },
+            )
+        });
+        url.query_pairs_mut().clear().extend_pairs(shown);
+    }
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_within_urls_are_hidden() {
+        for (text, shown) in [
+            ("postgres://u:p@h/db", "postgres://u:redacted@h/db"),
+            ("https://h/?token=x&a=b", "https://h/?token=redacted&a=b"),
+            ("http://keycloak:8080", "http://keycloak:8080"),
+            (
+                "arn:aws:iam::123456789012:role/x",
+                "arn:aws:iam::123456789012:role/x",
+            ),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
+    }
+
+    #[test]
+    fn keys_that_sound_like_secrets_are_recognised() {
+        for key in [
+            "password",
+            "client_secret",
+            "apiKey",
+            "AWS_SECRET_ACCESS_KEY",
+            "token",
+            "key",
+        ] {
+            assert!(sounds_secret(key), "{key}");
+        }
+        for key in [
+            "client_id",
+            "realm",
+            "token_url",
+            "password_file",
+            "secret_name",
+            "region",
+        ] {
+            assert!(!sounds_secret(key), "{key}");
+        }
+    }
+}
