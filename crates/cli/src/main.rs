@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! `rat`: the command line of RAT.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rat_cli::main()
+}

@@ -1,0 +1,200 @@
+//! Whether a project makes sense: every pipeline by itself, then all of them together and with
+//! what the server already has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use chrono::Utc;
+use rat_pipeline::{Pipeline, RenderContext};
+use rat_types::{TableIdent, ZoneIdent};
+
+use super::{Project, Remote};
+
+/// Something that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// File or folder.
+    pub file: PathBuf,
+    /// Line from 1, where known.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.file.display(), self.message),
+            None => write!(f, "{}: {}", self.file.display(), self.message),
+        }
+    }
+}
+
+/// What validation found out.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    /// What is wrong; nothing may be applied unless this is empty.
+    pub problems: Vec<Problem>,
+    /// What is odd.
+    pub warnings: Vec<Problem>,
+    /// Tables that each pipeline reads.
+    pub refs: BTreeMap<TableIdent, BTreeSet<TableIdent>>,
+    /// Landing zones that the pipelines read.
+    pub zones: BTreeSet<ZoneIdent>,
+}
+
+/// Validates `project`; without `remote`, what lies outside the project is taken to exist.
+pub fn check(project: &Project, remote: Option<&Remote>, prune: bool) -> Checked {
+    let mut checked = Checked {
+        problems: project.problems.clone(),
+        ..Checked::default()
+    };
+    let context = RenderContext {
+        run_started_at: Utc::now(),
+    };
+    for (ident, sources) in &project.pipelines {
+        check_pipeline(project, ident, sources, &context, &mut checked);
+    }
+    if let Some(remote) = remote {
+        check_refs(project, remote, &mut checked);
+    }
+    check_order(project, remote, prune, &mut checked);
+    checked.problems.sort();
+    checked.problems.dedup();
+    checked
+}
+
+fn check_pipeline(
+    project: &Project,
+    ident: &TableIdent,
+    sources: &BTreeMap<String, String>,
+    context: &RenderContext,
+    checked: &mut Checked,
+) {
+    let place = |problem: rat_pipeline::Problem| located(project, ident, problem);
+    let pipeline = match Pipeline::parse(ident, sources) {
+        Ok(pipeline) => pipeline,
+        Err(problems) => return checked.problems.extend(problems.0.into_iter().map(place)),
+    };
+    checked
+        .warnings
+        .extend(pipeline.warnings.iter().cloned().map(place));
+    let query = std::iter::once(pipeline.render(context));
+    let tests = pipeline
+        .tests
+        .iter()
+        .map(|test| pipeline.render_test(test, context));
+    let mut refs = BTreeSet::new();
+    for rendered in query.chain(tests) {
+        match rendered {
+            Ok(rendered) => {
+                refs.extend(rendered.refs);
+                checked.zones.extend(rendered.zones);
+            }
+            Err(error) => checked.problems.push(place(error.into())),
+        }
+    }
+    refs.remove(ident);
+    checked.refs.insert(ident.clone(), refs);
+}
+
+fn located(project: &Project, ident: &TableIdent, problem: rat_pipeline::Problem) -> Problem {
+    Problem {
+        file: project.folder(ident).join(problem.file),
+        line: problem.line,
+        message: problem.message,
+    }
+}
+
+/// A `ref` must name a table that a pipeline of the project or of the server writes, or that is in
+/// the catalog without a pipeline.
+fn check_refs(project: &Project, remote: &Remote, checked: &mut Checked) {
+    for (ident, refs) in &checked.refs {
+        for unknown in refs {
+            if project.pipelines.contains_key(unknown) || remote.has_table(unknown) {
+                continue;
+            }
+            let (file, line) = find_ref(project, ident, unknown);
+            let message = format!(
+                "ref to {unknown}, which neither the project nor the server has{}",
+                suggestion(unknown, project, remote)
+            );
+            let file = project.folder(ident).join(file);
+            checked.problems.push(Problem {
+                file,
+                line,
+                message,
+            });
+        }
+    }
+}
+
+/// The file and line that name a table, as far as looking at the text can tell.
+fn find_ref<'a>(
+    project: &'a Project,
+    ident: &TableIdent,
+    wanted: &TableIdent,
+) -> (&'a str, Option<usize>) {
+    let full = wanted.to_string();
+    let short = format!("{}.{}", wanted.layer, wanted.name);
+    let sources = project.pipelines.get(ident);
+    for (file, text) in sources.into_iter().flatten() {
+        for (index, line) in text.lines().enumerate() {
+            let is_named = |name: &str| {
+                ['\'', '"']
+                    .iter()
+                    .any(|quote| line.contains(&format!("{quote}{name}{quote}")))
+            };
+            if is_named(&full) || (wanted.namespace == ident.namespace && is_named(&short)) {
+                return (file, Some(index + 1));
+            }
+        }
+    }
+    ("pipeline.sql", None)
+}
+
+/// `; did you mean …?` where a table of the same name lies elsewhere.
+fn suggestion(unknown: &TableIdent, project: &Project, remote: &Remote) -> String {
+    let all = project.pipelines.keys().chain(remote.tables());
+    let close: BTreeSet<String> = all
+        .filter(|known| known.name == unknown.name)
+        .map(ToString::to_string)
+        .collect();
+    match close.into_iter().next() {
+        Some(name) => format!("; did you mean {name}?"),
+        None => String::new(),
+    }
+}
+
+/// No pipeline may wait for itself, also not by way of pipelines that only the server has.
+fn check_order(project: &Project, remote: Option<&Remote>, prune: bool, checked: &mut Checked) {
+    let mut graph = checked.refs.clone();
+    for (ident, depends) in remote.into_iter().flat_map(Remote::dependencies) {
+        let gone = prune && project.namespaces().contains(&ident.namespace);
+        if !gone && !project.pipelines.contains_key(ident) {
+            graph
+                .entry(ident.clone())
+                .or_insert_with(|| depends.clone());
+        }
+    }
+    let Err(cycle) = rat_pipeline::order(graph) else {
+        return;
+    };
+    let own = cycle
+        .path
+        .windows(2)
+        .find(|pair| project.pipelines.contains_key(&pair[0]));
+    let (file, line) = match own {
+        Some([from, to]) => {
+            let (file, line) = find_ref(project, from, to);
+            (project.folder(from).join(file), line)
+        }
+        _ => (project.root.clone(), None),
+    };
+    checked.problems.push(Problem {
+        file,
+        line,
+        message: cycle.to_string(),
+    });
+}

@@ -1,0 +1,96 @@
+//! The commands, one module each where there is something to it.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use rat_types::{NamespaceName, Secret, TableIdent};
+
+use crate::arguments::{Arguments, Command, Global};
+use crate::client::Client;
+use crate::output::{Console, Settings};
+
+mod apply;
+mod health;
+mod lists;
+mod logs;
+mod query;
+mod run;
+mod tables;
+mod upload;
+
+pub(crate) use query::render_table;
+pub(crate) use run::{last_successes, pipelines};
+
+/// The command line does not make sense, which clap could not see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// What every command that talks to ratd is given.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Where results and notes go.
+    pub console: Console,
+    /// The server.
+    pub client: Client,
+}
+
+/// Executes the command.
+///
+/// # Errors
+/// What went wrong, for [`crate::exit`] to show.
+pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
+    let Arguments { global, command } = arguments;
+    let console = Console::new(Settings::detect(global.no_progress));
+    let connect = || -> Result<Session> {
+        Ok(Session {
+            console: console.clone(),
+            client: connect(&global)?,
+        })
+    };
+    match command {
+        Command::Dev(arguments) => crate::dev::execute(&console, &arguments).await,
+        Command::Apply(arguments) => apply::execute(&connect()?, &arguments).await,
+        Command::Run(arguments) => run::execute(&connect()?, &arguments).await,
+        Command::Runs(arguments) => lists::runs(&connect()?, &arguments).await,
+        Command::Logs(arguments) => logs::show(&connect()?, &arguments).await,
+        Command::Cancel(arguments) => logs::cancel(&connect()?, &arguments).await,
+        Command::Query(arguments) => query::execute(&connect()?, &arguments).await,
+        Command::Tables(arguments) => tables::execute(&connect()?, &arguments).await,
+        Command::Pipelines(arguments) => lists::pipelines(&connect()?, &arguments).await,
+        Command::Zones(arguments) => lists::zones(&connect()?, &arguments).await,
+        Command::Upload(arguments) => upload::execute(&connect()?, &arguments).await,
+        Command::Health(arguments) => health::execute(&connect()?, &arguments).await,
+        Command::Completions(arguments) => {
+            console.result(&crate::completions(arguments.shell))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Version => {
+            console.result(&format!("rat {} ({})", crate::VERSION, crate::REVISION))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::DevChild(arguments) => crate::dev::become_child(&arguments),
+    }
+}
+
+fn connect(global: &Global) -> Result<Client> {
+    let key = match &global.api_key_file {
+        None => None,
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read the API key from {}", file.display()))?;
+            match text.trim() {
+                "" => anyhow::bail!("the API key file {} is empty", file.display()),
+                key => Some(Secret::new(key)),
+            }
+        }
+    };
+    Ok(Client::new(global.server.clone(), key)?)
+}
+
+/// The pipeline or table that a person named, looked up in `namespace`.
+fn parse_ident(namespace: Option<&NamespaceName>, text: &str) -> Result<TableIdent> {
+    let default: NamespaceName = "default".parse().context("the default namespace")?;
+    TableIdent::parse_in(namespace.unwrap_or(&default), text)
+        .map_err(|error| Usage(format!("{error}; write layer.name or namespace.layer.name")).into())
+}

@@ -1,0 +1,9 @@
+//! Running pipelines: which, in which order, and watching them.
+
+mod follow;
+mod graph;
+mod watch;
+
+pub use follow::follow;
+pub use graph::{Graph, Progress};
+pub use watch::{Outcome, Report, Watch, format_line, run_all, start};
