@@ -1,0 +1,42 @@
+-- Runs. The pipeline's name is repeated here: it never changes, and every list filters by it.
+CREATE TABLE runs (
+    id               TEXT NOT NULL PRIMARY KEY,
+    pipeline_id      TEXT NOT NULL REFERENCES pipelines (id) ON DELETE CASCADE,
+    namespace        TEXT NOT NULL,
+    layer            TEXT NOT NULL,
+    name             TEXT NOT NULL,
+    status           TEXT NOT NULL
+        CHECK (status IN ('pending', 'running', 'success', 'failed', 'cancelled')),
+    run_trigger      TEXT NOT NULL,
+    attempt          BIGINT NOT NULL,
+    executor         TEXT,
+    token_hash       TEXT,
+    created_by       TEXT NOT NULL,
+    source_hash      TEXT,
+    readable         TEXT,
+    cancel_requested BOOLEAN NOT NULL,
+    created_at       DATETIME NOT NULL,
+    started_at       DATETIME,
+    finished_at      DATETIME,
+    duration_ms      BIGINT,
+    rows_written     BIGINT,
+    bytes_written    BIGINT,
+    snapshot_id      BIGINT,
+    error_code       TEXT,
+    error_message    TEXT,
+    phases           TEXT,
+    outcome          TEXT,
+    -- A token is good for a run that is with an executor, and for nothing else.
+    CHECK (token_hash IS NULL OR (status = 'running' AND executor IS NOT NULL))
+);
+
+-- One writer per table: the database itself refuses a second running run of a pipeline.
+CREATE UNIQUE INDEX runs_one_running_per_pipeline ON runs (pipeline_id) WHERE status = 'running';
+CREATE UNIQUE INDEX runs_token_hash ON runs (token_hash) WHERE token_hash IS NOT NULL;
+CREATE INDEX runs_pending ON runs (pipeline_id, created_at, id) WHERE status = 'pending';
+CREATE INDEX runs_pipeline_id ON runs (pipeline_id);
+CREATE INDEX runs_name ON runs (namespace, layer, name, created_at);
+CREATE INDEX runs_status ON runs (status, created_at);
+CREATE INDEX runs_created_at ON runs (created_at, id);
+CREATE INDEX runs_started_at ON runs (started_at);
+CREATE INDEX runs_finished_at ON runs (finished_at);
