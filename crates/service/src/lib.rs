@@ -6,6 +6,7 @@
 //!
 //! Deliberately without any knowledge of what a daemon does.
 
+pub mod config;
 pub mod grpc;
 pub mod http;
 pub mod listen;

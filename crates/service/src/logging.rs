@@ -7,10 +7,15 @@
 
 use std::io::{self, IsTerminal};
 
+use rat_config::LogFormat;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+/// What other people's crates say below this is rarely about RAT.
+const QUIET: &str =
+    "h2=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,sqlx=warn,tonic=info,tower=info";
 
 /// Level until the settings are known.
 const FIRST_LEVEL: &str = "info";
@@ -18,18 +23,6 @@ const FIRST_LEVEL: &str = "info";
 type Filter = reload::Layer<EnvFilter, Registry>;
 type Filtered = Layered<Filter, Registry>;
 type Output = Box<dyn Layer<Filtered> + Send + Sync>;
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// JSON when standard error is systemd's journal, text otherwise.
-    #[default]
-    Auto,
-    /// One JSON object per line.
-    Json,
-    /// For people.
-    Text,
-}
 
 /// Why logging is not as it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +57,7 @@ pub struct Logging {
 /// The process has a logger already.
 pub fn init() -> Result<Logging, Error> {
     let (filter, filter_handle) = reload::Layer::new(parse(FIRST_LEVEL)?);
-    let (output, output_handle) = reload::Layer::new(output(Format::Auto));
+    let (output, output_handle) = reload::Layer::new(output(LogFormat::Auto));
     tracing_subscriber::registry()
         .with(filter)
         .with(output)
@@ -81,7 +74,7 @@ impl Logging {
     ///
     /// # Errors
     /// `level` is not one; then nothing has changed.
-    pub fn configure(&self, level: &str, format: Format) -> Result<(), Error> {
+    pub fn configure(&self, level: &str, format: LogFormat) -> Result<(), Error> {
         self.set_level(level)?;
         self.output.reload(output(format)).map_err(Error::Reload)
     }
@@ -96,20 +89,27 @@ impl Logging {
     }
 }
 
+/// A plain level is meant for RAT's own crates; directives are taken as they are.
 fn parse(level: &str) -> Result<EnvFilter, Error> {
+    let is_plain = !level.contains([',', '=']);
+    let directives = if is_plain {
+        format!("{level},{QUIET}")
+    } else {
+        level.to_owned()
+    };
     EnvFilter::builder()
-        .parse(level)
+        .parse(directives)
         .map_err(|source| Error::Level {
             level: level.to_owned(),
             source,
         })
 }
 
-fn output(format: Format) -> Output {
+fn output(format: LogFormat) -> Output {
     let json = match format {
-        Format::Auto => under_systemd(),
-        Format::Json => true,
-        Format::Text => false,
+        LogFormat::Auto => under_systemd(),
+        LogFormat::Json => true,
+        LogFormat::Text => false,
     };
     if json {
         return fmt::layer()

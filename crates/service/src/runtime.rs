@@ -9,14 +9,17 @@ mod signals;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use rat_config::Settings;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::ErrorChain;
 use crate::listen::Activation;
+use crate::{ErrorChain, config, logging};
 
 /// A fault while running.
 pub const EXIT_FAILURE: u8 = 1;
@@ -104,6 +107,41 @@ impl Process {
         notify::status(what);
         notify::extending(work).await
     }
+}
+
+/// Runs a daemon with its settings: `config` is the argument of `--config`, see
+/// [`config::load`]. Logging starts before the settings are read and follows them from then on.
+///
+/// Bad settings are printed, one problem a line, and end the process with [`EXIT_CONFIG`].
+pub fn start_configured<F, Fut>(name: &'static str, config: Option<&Path>, main: F) -> ExitCode
+where
+    F: FnOnce(Settings, Process) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    let logging = match logging::init() {
+        Ok(logging) => logging,
+        Err(error) => return refuse(name, &error, EXIT_FAILURE),
+    };
+    let settings = match config::load(config) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(name, &error, EXIT_CONFIG),
+    };
+    if let Err(error) = logging.configure(settings.log.level.as_str(), settings.log.format) {
+        return refuse(name, &error, EXIT_FAILURE);
+    }
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    start(name, |process| main(settings, process))
+}
+
+/// Prints why a process does not do what it was asked to, for people, and answers `code`.
+pub fn refuse(name: &str, error: &(dyn StdError + 'static), code: u8) -> ExitCode {
+    for line in ErrorChain(error).to_string().lines() {
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(std::io::stderr(), "{name}: {line}");
+    }
+    ExitCode::from(code)
 }
 
 /// Runs a daemon: takes sockets from systemd, builds the runtime, watches the signals, feeds the

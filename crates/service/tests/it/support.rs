@@ -44,5 +44,8 @@ pub(crate) async fn read_to_end(stream: &mut (impl AsyncReadExt + Unpin)) -> Str
     String::from_utf8(answer).unwrap()
 }
 
-pub(crate) trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
+pub(crate) trait Stream:
+    tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send
+{
+}
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Stream for T {}
