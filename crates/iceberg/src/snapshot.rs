@@ -15,7 +15,7 @@ mod producer;
 mod summary;
 
 pub use inspect::{AddedPaths, TableFile, added_files, added_paths, live_files, manifests, totals};
-pub use producer::SnapshotProducer;
+pub use producer::{SnapshotProducer, check_writable};
 pub use summary::{RUN_ID_PROPERTY, Totals};
 
 use iceberg::spec::FormatVersion;

@@ -408,6 +408,22 @@ impl SnapshotProducer {
     }
 }
 
+/// Checks, before rows are computed, that files which are not partitioned can be added to a table.
+///
+/// # Errors
+/// [`Error::FormatVersion`] or [`Error::Partitioned`].
+pub fn check_writable(metadata: &TableMetadata) -> Result<(), Error> {
+    check_version(metadata)?;
+    unpartitioned_spec(metadata).map(|_| ())
+}
+
+fn check_version(metadata: &TableMetadata) -> Result<(), Error> {
+    match metadata.format_version() {
+        FormatVersion::V2 => Ok(()),
+        version => Err(Error::FormatVersion { version }),
+    }
+}
+
 fn unpartitioned(files: Vec<DataFile>) -> Vec<NewFile> {
     files
         .into_iter()
