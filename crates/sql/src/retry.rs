@@ -71,7 +71,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_lost_race_is_tried_again_a_bounded_number_of_times() {
         let mut calls = 0;
         let outcome: Result<(), Lost> = retry(|| {

@@ -92,17 +92,15 @@ impl Row {
     }
 }
 
+const UNEXPECTED_NULL: &str = "unexpected NULL";
+
 macro_rules! native {
     ($($ty:ty),+) => {
         $(
             impl Column for $ty {
                 fn read(row: &Row, column: Which<'_>) -> Result<Self, Source> {
-                    Ok(match (&row.0, column) {
-                        (Inner::Sqlite(row), Which::Named(name)) => row.try_get(name)?,
-                        (Inner::Sqlite(row), Which::First) => row.try_get(0)?,
-                        (Inner::Postgres(row), Which::Named(name)) => row.try_get(name)?,
-                        (Inner::Postgres(row), Which::First) => row.try_get(0)?,
-                    })
+                    // Asked for a plain number, the driver of SQLite makes 0 of NULL.
+                    Option::<$ty>::read(row, column)?.ok_or_else(|| UNEXPECTED_NULL.into())
                 }
             }
 

@@ -13,23 +13,39 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _,
+    Statement as _,
+};
 use tokio::time::Instant;
 
-use crate::DatabaseUrl;
+use crate::pool::Inner;
 use crate::url::Target;
+use crate::{DatabaseUrl, Error, Pool};
 
 use cluster::Cluster;
 
 const START: Duration = Duration::from_secs(60);
 const PREFIX: &str = "rat_test_";
 
-/// The URL of a new and empty PostgreSQL database, or `None` where there is no PostgreSQL: then
-/// this has said so on stderr, and the test returns.
+/// A new and empty PostgreSQL database, or `None` where there is no PostgreSQL: then this has said
+/// so on stderr, and the test returns.
 ///
 /// # Panics
 /// With `RAT_REQUIRE_ALL=1` where there is no PostgreSQL, and when there is one that fails.
 pub async fn postgres() -> Option<DatabaseUrl> {
+    let url = postgres_url().await?;
+    Some(
+        url.parse()
+            .expect("the URL of a test database is well-formed"),
+    )
+}
+
+/// [`postgres`] as text, for the configuration of another process.
+///
+/// # Panics
+/// As [`postgres`].
+pub async fn postgres_url() -> Option<String> {
     match server() {
         Ok(server) => Some(create_database(server).await),
         Err(reason) => {
@@ -52,6 +68,30 @@ pub fn skipped(what: &str, reason: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what}: {reason}");
 }
 
+/// Has the database parse a statement, and answers how many parameters it sees.
+///
+/// # Errors
+/// It does not understand the statement.
+pub async fn prepare(pool: &Pool, text: &str) -> Result<usize, Error> {
+    let statement = AssertSqlSafe(text).into_sql_str();
+    let refused = |source| Error::statement(text, source);
+    let parameters = match &pool.inner {
+        Inner::Sqlite(pools) => {
+            let statement = (&pools.writer).prepare(statement).await.map_err(refused)?;
+            statement
+                .parameters()
+                .map(|types| types.map_left(<[_]>::len).into_inner())
+        }
+        Inner::Postgres { pool, .. } => {
+            let statement = pool.prepare(statement).await.map_err(refused)?;
+            statement
+                .parameters()
+                .map(|types| types.map_left(<[_]>::len).into_inner())
+        }
+    };
+    Ok(parameters.unwrap_or_default())
+}
+
 /// The server's administrative database.
 fn server() -> Result<&'static PgConnectOptions, &'static str> {
     static SERVER: OnceLock<Result<(PgConnectOptions, Option<Cluster>), String>> = OnceLock::new();
@@ -68,7 +108,7 @@ fn server() -> Result<&'static PgConnectOptions, &'static str> {
         .map_err(String::as_str)
 }
 
-async fn create_database(server: &PgConnectOptions) -> DatabaseUrl {
+async fn create_database(server: &PgConnectOptions) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let mut connection = connect(server).await;
     if NUMBER.load(Ordering::Relaxed) == 0 {
@@ -84,11 +124,7 @@ async fn create_database(server: &PgConnectOptions) -> DatabaseUrl {
         .expect("a test database can be created");
     // A failure to say goodbye harms nobody.
     let _ = connection.close().await;
-    let options = Box::new(server.clone().database(&name));
-    DatabaseUrl(Target::Postgres {
-        options,
-        shown: format!("postgres test database {name}"),
-    })
+    server.clone().database(&name).to_url_lossy().to_string()
 }
 
 /// Waits until a server that was just started accepts connections.

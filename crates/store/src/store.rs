@@ -1,6 +1,6 @@
 //! The open database and its handles.
 
-use rat_sql::{Backend, DatabaseUrl, Pool};
+use rat_sql::{Backend, DatabaseUrl, Options, Pool};
 
 use crate::{
     Error, Files, Namespaces, Pipelines, Plugins, Quality, RunLogs, Runs, Settings, TableMetadata,
@@ -21,7 +21,15 @@ impl Store {
     /// The database cannot be reached, a migration fails, or the schema belongs to a newer ratd
     /// ([`rat_sql::Error::SchemaTooNew`], see [`Error::is_schema_too_new`]).
     pub async fn open(url: &DatabaseUrl) -> Result<Self, Error> {
-        let pool = Pool::open(url).await?;
+        Self::open_with(url, Options::default()).await
+    }
+
+    /// [`Self::open`] with other limits than the usual ones.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(url: &DatabaseUrl, options: Options) -> Result<Self, Error> {
+        let pool = Pool::open_with(url, options).await?;
         if let Err(error) = pool.migrate(migrations()).await {
             pool.close().await;
             return Err(error.into());

@@ -167,13 +167,39 @@ impl Runs<'_> {
         let query = sql!(
             "UPDATE runs SET
                  status = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'pending' END,
-                 finished_at = CASE WHEN cancel_requested THEN $2 ELSE NULL END,
+                 finished_at = CASE WHEN cancel_requested THEN $2 ELSE finished_at END,
                  executor = NULL, token_hash = NULL, started_at = NULL, outcome = NULL,
                  readable = NULL
              WHERE id = $1 AND status = 'running'
              RETURNING status",
             id.to_string(),
-            Some(now()),
+            now(),
+        );
+        match self.pool.fetch_optional_row(query).await? {
+            Some(row) => Ok(Some(row.parse("status")?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Like [`Self::back_to_pending`], for a run that was marked as running and that its executor
+    /// did not take: there was no attempt, so it does not count.
+    ///
+    /// Answers the new state, or `None` when the run is not with an executor.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn not_taken(&self, id: RunId) -> Result<Option<RunStatus>, Error> {
+        let query = sql!(
+            "UPDATE runs SET
+                 status = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'pending' END,
+                 finished_at = CASE WHEN cancel_requested THEN $2 ELSE finished_at END,
+                 attempt = attempt - 1,
+                 executor = NULL, token_hash = NULL, started_at = NULL, outcome = NULL,
+                 readable = NULL
+             WHERE id = $1 AND status = 'running' AND executor IS NOT NULL
+             RETURNING status",
+            id.to_string(),
+            now(),
         );
         match self.pool.fetch_optional_row(query).await? {
             Some(row) => Ok(Some(row.parse("status")?)),
@@ -194,7 +220,7 @@ impl Runs<'_> {
              WHERE id = $1 AND status IN ('pending', 'running')
              RETURNING status",
             id.to_string(),
-            Some(now()),
+            now(),
         );
         if let Some(row) = self.pool.fetch_optional_row(query).await? {
             return match row.parse("status")? {
@@ -227,7 +253,7 @@ pub(crate) async fn cancel_all(tx: &mut Transaction, pipeline_id: &str) -> Resul
              status = CASE WHEN status = 'pending' THEN 'cancelled' ELSE status END
          WHERE pipeline_id = $1 AND status IN ('pending', 'running')",
         pipeline_id,
-        Some(now()),
+        now(),
     );
     tx.execute(query).await?;
     Ok(())

@@ -115,6 +115,18 @@ impl Tables<'_> {
         Ok(self.pool.fetch_all(query).await?)
     }
 
+    /// Everything that any run staged, by run.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn list_all_staged(&self) -> Result<Vec<StagedTable>, Error> {
+        let query = sql!(
+            "SELECT run_id, namespace, layer, name, metadata_location FROM staged_tables
+             ORDER BY run_id, namespace, layer, name"
+        );
+        Ok(self.pool.fetch_all(query).await?)
+    }
+
     /// Forgets everything that `run` staged; the files are the caller's. Answers how many tables
     /// there were.
     ///
