@@ -1,0 +1,140 @@
+//! Answers: the specification's error body, and table metadata.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use rat_types::Kind;
+use serde_json::json;
+
+use crate::Error;
+use crate::catalog::LoadedTable;
+
+/// An error as the specification wants it answered.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) Error);
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let error = self.0;
+        let status = status(&error);
+        if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(reason = error.reason(), source, %error, "catalog request failed");
+        } else {
+            tracing::debug!(reason = error.reason(), %error, "catalog request refused");
+        }
+        let body = json!({"error": {
+            "message": error.to_string(),
+            "type": type_name(&error),
+            "code": status.as_u16(),
+        }});
+        (status, Json(body)).into_response()
+    }
+}
+
+fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::Contradiction { .. } => return StatusCode::UNPROCESSABLE_ENTITY,
+        Error::MethodNotAllowed { .. } => return StatusCode::METHOD_NOT_ALLOWED,
+        _ => {}
+    }
+    match error.kind() {
+        Kind::InvalidArgument => StatusCode::BAD_REQUEST,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::PermissionDenied => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::AlreadyExists | Kind::Conflict => StatusCode::CONFLICT,
+        Kind::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+        // To a client 502 and 504 mean that nobody knows whether the commit went through, which
+        // CommitStateUnknown says where it is true.
+        Kind::ResourceExhausted
+        | Kind::Unavailable
+        | Kind::DeadlineExceeded
+        | Kind::Cancelled
+        | Kind::Upstream => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The name of the exception that other implementations throw for this.
+fn type_name(error: &Error) -> &'static str {
+    match error {
+        Error::NoSuchNamespace { .. } => "NoSuchNamespaceException",
+        Error::NoSuchTable { .. } => "NoSuchTableException",
+        Error::NoSuchWarehouse { .. } => "NoSuchWarehouseException",
+        Error::NamespaceExists { .. } | Error::TableExists { .. } => "AlreadyExistsException",
+        Error::NamespaceNotEmpty { .. } => "NamespaceNotEmptyException",
+        Error::CommitFailed { .. } | Error::TableInUse { .. } => "CommitFailedException",
+        Error::CommitStateUnknown { .. } => "CommitStateUnknownException",
+        Error::Unauthenticated => "NotAuthorizedException",
+        Error::Forbidden { .. } => "ForbiddenException",
+        Error::Name(_) | Error::Invalid { .. } | Error::Location(_) => "BadRequestException",
+        Error::Contradiction { .. } => "UnprocessableEntityException",
+        Error::BodyTooLarge { .. } => "PayloadTooLargeException",
+        Error::Unsupported { .. } => "UnsupportedOperationException",
+        Error::NoSuchRoute { .. } => "NotFoundException",
+        Error::MethodNotAllowed { .. } => "MethodNotAllowedException",
+        Error::Busy { .. } => "SlowDownException",
+        Error::Storage { .. }
+        | Error::Snapshot { .. }
+        | Error::Damaged { .. }
+        | Error::Store(_) => type_of_kind(error.kind()),
+    }
+}
+
+fn type_of_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::InvalidArgument => "BadRequestException",
+        Kind::Unauthenticated => "NotAuthorizedException",
+        Kind::PermissionDenied => "ForbiddenException",
+        Kind::NotFound => "NotFoundException",
+        Kind::AlreadyExists => "AlreadyExistsException",
+        Kind::Conflict => "CommitFailedException",
+        Kind::PayloadTooLarge => "PayloadTooLargeException",
+        Kind::NotImplemented => "UnsupportedOperationException",
+        Kind::ResourceExhausted
+        | Kind::Unavailable
+        | Kind::DeadlineExceeded
+        | Kind::Cancelled
+        | Kind::Upstream => "ServiceUnavailableException",
+        Kind::Internal => "InternalServerError",
+    }
+}
+
+/// Identifies the metadata of a table as it is, by the unique name of the metadata file.
+pub(crate) fn etag(location: &str, variant: &str) -> String {
+    let name = location.rsplit('/').next().unwrap_or(location);
+    format!("\"{name}{variant}\"")
+}
+
+/// Metadata of a table, as the answer to loading, creating and committing.
+///
+/// `metadata` goes out as it was read: tables with a long history have megabytes of it.
+pub(crate) fn table(location: Option<&str>, metadata: &Bytes, variant: &str) -> Response {
+    let location_json = serde_json::Value::from(location);
+    let mut body = Vec::with_capacity(metadata.len() + 200);
+    body.extend_from_slice(b"{\"metadata-location\":");
+    body.extend_from_slice(location_json.to_string().as_bytes());
+    body.extend_from_slice(b",\"metadata\":");
+    body.extend_from_slice(metadata);
+    body.extend_from_slice(b",\"config\":{}}");
+    let json = HeaderValue::from_static("application/json");
+    let mut response = ([(header::CONTENT_TYPE, json)], body).into_response();
+    if let Some(tag) = location.and_then(|location| etag(location, variant).parse().ok()) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// [`table()`] for a table in the catalog.
+pub(crate) fn loaded(table: &LoadedTable) -> Response {
+    self::table(Some(&table.location), &table.file.json, "")
+}
