@@ -1,0 +1,82 @@
+//! What the rest of ratd can say to the scheduler.
+
+use std::sync::Arc;
+
+use rat_store::Cancellation;
+use rat_types::{RunId, RunOutcome, RunStatus};
+
+use crate::service::Shared;
+use crate::{Error, Executors};
+
+/// The way to the scheduler. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// There is a new pending run. Without this it would be found a little later.
+    pub fn notify(&self) {
+        self.shared.wake.notify_one();
+    }
+
+    /// An executor reports the end of a run. When this returns, the report is stored; a second
+    /// report of the same attempt changes nothing.
+    ///
+    /// Whoever calls this has checked that the report comes from that run.
+    ///
+    /// # Errors
+    /// The report is not one of this run's end, or the database fails; then the executor should
+    /// report again (and is asked in any case).
+    pub async fn outcome(&self, run: RunId, outcome: RunOutcome) -> Result<(), Error> {
+        if outcome.run_id != run {
+            return Err(Error::InvalidOutcome {
+                run,
+                rule: "it names another run",
+            });
+        }
+        if !outcome.state.is_terminal() {
+            return Err(Error::InvalidOutcome {
+                run,
+                rule: "its state is not an end",
+            });
+        }
+        let first = self
+            .shared
+            .store
+            .runs()
+            .record_outcome(run, &outcome)
+            .await?;
+        if first && let Some(signals) = self.shared.active.get(run) {
+            signals.report(outcome);
+        }
+        Ok(())
+    }
+
+    /// Cancels a run: a pending one at once, a running one as soon as its executor stops it.
+    /// Answers its state now.
+    ///
+    /// # Errors
+    /// [`Error::NotCancellable`] when it has ended, or the database fails or does not know it.
+    pub async fn cancel(&self, run: RunId) -> Result<RunStatus, Error> {
+        match self.shared.store.runs().request_cancel(run).await? {
+            Cancellation::Cancelled => Ok(RunStatus::Cancelled),
+            Cancellation::Requested => {
+                if let Some(signals) = self.shared.active.get(run) {
+                    signals.stop.cancel();
+                }
+                Ok(RunStatus::Running)
+            }
+            Cancellation::AlreadyEnded(status) => Err(Error::NotCancellable { run, status }),
+        }
+    }
+
+    /// The executors, to switch the slot.
+    pub fn executors(&self) -> &Executors {
+        &self.shared.executors
+    }
+}

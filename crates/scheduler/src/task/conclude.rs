@@ -1,0 +1,280 @@
+//! The end of a run: publish it, discard it, or run it once more.
+//!
+//! Only what the executor reported and what the database holds decides, and every step may be
+//! repeated, so that a ratd that dies half-way ends the run in the same way after its restart.
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use chrono::{SubsecRound, Utc};
+use rat_catalog::{DiscardOutcome, PublishOutcome};
+use rat_store::RunEnd;
+use rat_types::{Kind, LogEntry, LogLevel, Phase, RunFailure, RunOutcome, RunState, RunStatus};
+use tokio::time::timeout;
+
+use super::{Task, logs};
+use crate::backoff::Backoff;
+use crate::retry::{self, Halt};
+
+const CONFLICT: &str = "CONFLICT";
+/// How often a run is executed when somebody else moved its table meanwhile.
+const ATTEMPTS: u32 = 2;
+/// Tries to clean up after a run that is not published.
+const DISCARD_TRIES: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is left to do with the row.
+enum Settled {
+    End(RunEnd),
+    /// The table moved under the run: execute it once more.
+    Again,
+}
+
+/// How publishing ended.
+enum Published {
+    /// The snapshot on `main`; `None` where the run had nothing to add.
+    Yes(Option<i64>),
+    Conflict(String),
+    No(RunFailure),
+}
+
+/// What is still to come of the log.
+pub(super) type RestOfLog<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send + 'a)>;
+
+impl Task {
+    /// Ends the run as `outcome` says.
+    pub(super) async fn conclude(
+        &mut self,
+        outcome: RunOutcome,
+        rest_of_log: Option<RestOfLog<'_>>,
+    ) -> Result<(), Halt> {
+        // Who follows the log stops when the run has ended: all of it has to be there by then.
+        let drain = async {
+            if let Some(rest) = rest_of_log
+                && timeout(self.shared.config.log_drain, rest).await.is_err()
+            {
+                tracing::warn!(run = %self.run.id, "the end of the log did not come in time");
+            }
+        };
+        let (settled, ()) = tokio::join!(self.settle(&outcome), drain);
+        match settled? {
+            Settled::End(end) => self.end(&end).await,
+            Settled::Again => self.again().await,
+        }
+    }
+
+    /// Cleans up and ends the run without a result.
+    pub(super) async fn discard_and_end(
+        &self,
+        status: RunStatus,
+        error: Option<RunFailure>,
+    ) -> Result<(), Halt> {
+        self.discard().await?;
+        self.end(&Self::end_without_result(status, error)).await
+    }
+
+    async fn settle(&self, outcome: &RunOutcome) -> Result<Settled, Halt> {
+        self.store_quality(outcome).await?;
+        match outcome.state {
+            RunState::Succeeded => self.settle_success(outcome).await,
+            RunState::Cancelled => {
+                self.discard().await?;
+                Ok(Settled::End(self.ended(
+                    outcome,
+                    RunStatus::Cancelled,
+                    None,
+                )))
+            }
+            // An end is all that gets here; anything else is no success.
+            RunState::Failed | RunState::Queued | RunState::Running => {
+                self.discard().await?;
+                let failure = outcome.failure.clone().unwrap_or_else(|| {
+                    RunFailure::new(
+                        "INTERNAL",
+                        "the executor reported a failure without a reason",
+                    )
+                });
+                Ok(Settled::End(self.ended(
+                    outcome,
+                    RunStatus::Failed,
+                    Some(failure),
+                )))
+            }
+        }
+    }
+
+    async fn settle_success(&self, outcome: &RunOutcome) -> Result<Settled, Halt> {
+        // A ratd that died between publishing and ending the run finds the result on `main`: then it
+        // is too late to cancel.
+        if self.is_cancelled().await? && self.discard().await? == DiscardOutcome::Discarded {
+            return Ok(Settled::End(self.ended(
+                outcome,
+                RunStatus::Cancelled,
+                None,
+            )));
+        }
+        let started = Instant::now();
+        match self.publish(outcome).await? {
+            Published::Yes(snapshot) => {
+                let mut end = self.ended(outcome, RunStatus::Success, None);
+                end.rows_written = Some(outcome.rows_written);
+                end.bytes_written = Some(outcome.bytes_written);
+                end.snapshot_id = snapshot;
+                end.phases.push(phase("publish", started.elapsed()));
+                Ok(Settled::End(end))
+            }
+            Published::Conflict(_) if self.run.attempt < ATTEMPTS => Ok(Settled::Again),
+            Published::Conflict(message) => {
+                self.discard().await?;
+                let failure = RunFailure::new(CONFLICT, message);
+                Ok(Settled::End(self.ended(
+                    outcome,
+                    RunStatus::Failed,
+                    Some(failure),
+                )))
+            }
+            Published::No(failure) => {
+                self.discard().await?;
+                Ok(Settled::End(self.ended(
+                    outcome,
+                    RunStatus::Failed,
+                    Some(failure),
+                )))
+            }
+        }
+    }
+}
+
+impl Task {
+    async fn store_quality(&self, outcome: &RunOutcome) -> Result<(), Halt> {
+        // A second attempt without tests must not keep the verdicts of the first.
+        if outcome.quality.is_empty() && self.run.attempt <= 1 {
+            return Ok(());
+        }
+        let quality = self.shared.store.quality();
+        retry::store(
+            "store the results of quality tests",
+            &self.shared.shutdown,
+            || quality.replace(self.run.id, &outcome.quality),
+        )
+        .await
+    }
+
+    /// The wish to cancel counts until publishing begins; the row knows it, whoever noted it.
+    async fn is_cancelled(&self) -> Result<bool, Halt> {
+        let runs = self.shared.store.runs();
+        let row = retry::store("read a run", &self.shared.shutdown, || {
+            runs.get(self.run.id)
+        })
+        .await?;
+        Ok(row.is_some_and(|row| row.cancel_requested))
+    }
+
+    /// Publishes, whatever it takes: after a failure nobody knows whether the commit went through,
+    /// and publishing again answers that.
+    async fn publish(&self, outcome: &RunOutcome) -> Result<Published, Halt> {
+        let mut backoff = Backoff::new(FIRST_PAUSE, LAST_PAUSE);
+        loop {
+            let catalog = &self.shared.catalog;
+            let error = match catalog.publish(self.run.id, &self.run.pipeline).await {
+                Ok(published) => return Ok(read(published, outcome)),
+                Err(error) => error,
+            };
+            if error.kind() == Kind::Conflict {
+                return Ok(Published::Conflict(error.to_string()));
+            }
+            if !retry::is_transient(error.kind()) {
+                let message = retry::chain(&error);
+                return Ok(Published::No(RunFailure::new(error.reason(), message)));
+            }
+            tracing::warn!(
+                run = %self.run.id, error = %retry::chain(&error),
+                "publishing failed, trying again"
+            );
+            retry::pause_or_halt(backoff.pause(), &self.shared.shutdown).await?;
+        }
+    }
+
+    /// Removes what the run left in the lake. What cannot be removed costs space and is never
+    /// seen: it must not keep the run from ending. A published result stays.
+    async fn discard(&self) -> Result<DiscardOutcome, Halt> {
+        let mut backoff = Backoff::new(FIRST_PAUSE, LAST_PAUSE);
+        for attempt in 1..=DISCARD_TRIES {
+            let catalog = &self.shared.catalog;
+            let error = match catalog.discard(self.run.id, &self.run.pipeline).await {
+                Ok(discarded) => return Ok(discarded),
+                Err(error) => error,
+            };
+            tracing::warn!(
+                run = %self.run.id, attempt, error = %retry::chain(&error),
+                "failed to remove what a run left"
+            );
+            if !retry::is_transient(error.kind()) && error.kind() != Kind::Conflict {
+                break;
+            }
+            retry::pause_or_halt(backoff.pause(), &self.shared.shutdown).await?;
+        }
+        Ok(DiscardOutcome::Discarded)
+    }
+
+    /// Sends the run round again, because its table moved while it was executed.
+    async fn again(&self) -> Result<(), Halt> {
+        tracing::info!(
+            run = %self.run.id, pipeline = %self.run.pipeline, attempt = self.run.attempt,
+            "the table moved under a run, executing it once more"
+        );
+        self.discard().await?;
+        let entry = LogEntry {
+            seq: logs::seq_in_run(self.run.attempt + 1, 0),
+            at: Utc::now().trunc_subsecs(6),
+            level: LogLevel::Warn,
+            message: format!(
+                "table {} was changed by somebody else while the run was executed: once more",
+                self.run.pipeline
+            ),
+        };
+        let run_logs = self.shared.store.run_logs();
+        retry::store("store a log entry", &self.shared.shutdown, || {
+            run_logs.append(self.run.id, std::slice::from_ref(&entry))
+        })
+        .await?;
+        self.give_back().await
+    }
+
+    fn ended(&self, outcome: &RunOutcome, status: RunStatus, error: Option<RunFailure>) -> RunEnd {
+        let queue = self
+            .run
+            .started_at
+            .map(|at| (at - self.run.created_at).to_std());
+        let queue = phase("queue", queue.and_then(Result::ok).unwrap_or_default());
+        let mut end = Self::end_without_result(status, error);
+        end.phases = std::iter::once(queue)
+            .chain(outcome.phases.iter().cloned())
+            .collect();
+        end
+    }
+}
+
+/// What the catalog's answer means for a run with this outcome.
+fn read(published: PublishOutcome, outcome: &RunOutcome) -> Published {
+    match published {
+        PublishOutcome::Published(publication) | PublishOutcome::AlreadyPublished(publication) => {
+            Published::Yes(Some(publication.snapshot_id))
+        }
+        PublishOutcome::NothingToPublish if outcome.snapshot_id.is_none() => Published::Yes(None),
+        // A ratd that died while it sent the run round again had discarded the branch already.
+        PublishOutcome::NothingToPublish => {
+            Published::Conflict("the branch of the run is not there any more".to_owned())
+        }
+        PublishOutcome::Conflict { reason } => Published::Conflict(reason),
+    }
+}
+
+fn phase(name: &str, duration: Duration) -> Phase {
+    let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    Phase {
+        name: name.to_owned(),
+        duration_us,
+    }
+}
