@@ -7,4 +7,4 @@
 
 mod stack;
 
-pub use stack::{Database, Options, Process, Stack, binaries, skip, wait_for};
+pub use stack::{Database, Options, Process, Stack, binaries, private_folder, skip, wait_for};

@@ -31,7 +31,7 @@ pub enum Database {
 pub struct Options {
     /// The platform database.
     pub database: Database,
-    /// Lines that are added to `rat.yaml`.
+    /// Lines that are added to the configuration.
     pub settings: String,
 }
 
@@ -73,8 +73,14 @@ impl Stack {
     /// # Errors
     /// A program is missing, does not start or does not become ready.
     pub async fn start(options: &Options) -> Result<Self> {
-        // A short path: the name of a Unix socket has 107 bytes.
-        let folder = tempfile::Builder::new().prefix("rat-").tempdir_in("/tmp")?;
+        Self::start_in(private_folder()?, options).await
+    }
+
+    /// Starts a RAT on what `folder` holds already, which may be a folder of `rat dev`.
+    ///
+    /// # Errors
+    /// See [`Self::start`].
+    pub async fn start_in(folder: TempDir, options: &Options) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://{}", listener.local_addr()?);
         let http = reqwest::Client::builder()
@@ -110,7 +116,7 @@ impl Stack {
              ratq:\n  address: unix:{folder}/ratq.sock\n\
              {extra}"
         );
-        std::fs::write(self.path().join("rat.yaml"), text).context("failed to write rat.yaml")
+        std::fs::write(self.path().join("stack.yaml"), text).context("failed to write stack.yaml")
     }
 
     /// Starts one daemon (again).
@@ -143,7 +149,7 @@ impl Stack {
         }
         let child = command
             .arg("--config")
-            .arg(self.path().join("rat.yaml"))
+            .arg(self.path().join("stack.yaml"))
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
@@ -398,6 +404,17 @@ impl Drop for Stack {
             let _ = child.wait();
         }
     }
+}
+
+/// A folder whose path is short enough for the sockets in it, which have 107 bytes.
+///
+/// # Errors
+/// It cannot be created.
+pub fn private_folder() -> Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("rat-")
+        .tempdir_in("/tmp")
+        .context("failed to create a folder")
 }
 
 fn pid(child: &std::process::Child) -> Pid {

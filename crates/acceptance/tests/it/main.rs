@@ -1,0 +1,8 @@
+//! RAT as its users meet it: real processes, asked through their public interfaces.
+
+mod demo;
+mod failing_well;
+mod interop;
+mod postgres;
+mod recovery;
+mod writers;
