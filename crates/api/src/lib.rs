@@ -1,1 +1,39 @@
-//! rat-api
+//! The public HTTP API of ratd: `/api/v1`, the health probes, and the Iceberg catalog as its
+//! users see it.
+//!
+//! [`router`] is everything that the public listener serves. A request passes the chain of
+//! [`middleware`] in a fixed order, is authenticated by an [`Authenticator`], and a handler that
+//! touches something asks an [`Enforcer`]; both have a built-in and can be replaced. [`ROUTES`] is
+//! the table from which the router is built.
+//!
+//! Deliberately not here: SQL of users (ratq's), the rules of the catalog (`rat-catalog`'s), when
+//! a run starts and how it ends (`rat-scheduler`'s), and the internal listener, which has other
+//! callers and other credentials.
+
+mod access;
+mod blocking;
+mod error;
+mod extract;
+mod fault;
+mod graph;
+mod grpc;
+mod handler;
+mod health;
+mod landing_path;
+mod limit;
+mod log_stream;
+mod middleware;
+mod query;
+mod references;
+mod route;
+mod router;
+mod source_path;
+mod state;
+mod time;
+mod upload;
+
+pub use access::{AccessError, Action, AllowAll, Enforcer, Resource, ResourceKind};
+pub use middleware::authentication::{ApiKey, AuthenticationError, Authenticator};
+pub use route::{Guard, ROUTES, Route};
+pub use router::router;
+pub use state::{AppState, Config, Parts};

@@ -1,0 +1,251 @@
+//! The one place where a handler says what it is about to touch.
+//!
+//! Every handler that touches a resource takes [`Access`] and names `(resource, action)` once;
+//! behind it stands an [`Enforcer`]. Today's allows everything. That no route forgets the check
+//! is proved by a test that walks the route table with an enforcer that records.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use futures::future::BoxFuture;
+use http::request::Parts;
+use rat_store::RunRecord;
+use rat_types::{Identity, Kind, NamespaceName, RunId, TableIdent, ZoneIdent};
+use serde::Serialize;
+
+use crate::fault::Fault;
+use crate::state::AppState;
+
+/// What sort of thing is touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceKind {
+    /// A namespace.
+    Namespace,
+    /// A pipeline, its sources, its runs.
+    Pipeline,
+    /// A landing zone and its files.
+    LandingZone,
+    /// A table.
+    Table,
+    /// A plugin.
+    Plugin,
+}
+
+impl ResourceKind {
+    /// The kind as text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespace",
+            Self::Pipeline => "pipeline",
+            Self::LandingZone => "landing_zone",
+            Self::Table => "table",
+            Self::Plugin => "plugin",
+        }
+    }
+}
+
+/// What is done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// See which there are; the resource's id is `*`.
+    List,
+    /// Look at it.
+    Read,
+    /// Make it.
+    Create,
+    /// Change it.
+    Write,
+    /// Remove it.
+    Delete,
+    /// Execute it, or stop it executing.
+    Run,
+}
+
+impl Action {
+    /// The action as text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Write => "write",
+            Self::Delete => "delete",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// A resource as access control sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// What sort of thing it is.
+    pub kind: ResourceKind,
+    /// Its name: `shop`, `shop.gold.daily`, `shop.orders`; `*` for all of them.
+    pub id: String,
+    /// The namespace it lies in, where there is one.
+    pub namespace: Option<NamespaceName>,
+}
+
+impl Resource {
+    /// All of a kind, or those of one namespace.
+    pub fn all(kind: ResourceKind, namespace: Option<&NamespaceName>) -> Self {
+        Self {
+            kind,
+            id: "*".to_owned(),
+            namespace: namespace.cloned(),
+        }
+    }
+
+    /// A namespace.
+    pub fn namespace(name: &NamespaceName) -> Self {
+        let kind = ResourceKind::Namespace;
+        Self {
+            kind,
+            id: name.to_string(),
+            namespace: Some(name.clone()),
+        }
+    }
+
+    /// A pipeline.
+    pub fn pipeline(ident: &TableIdent) -> Self {
+        Self::of_table(ResourceKind::Pipeline, ident)
+    }
+
+    /// A table.
+    pub fn table(ident: &TableIdent) -> Self {
+        Self::of_table(ResourceKind::Table, ident)
+    }
+
+    /// A landing zone.
+    pub fn zone(ident: &ZoneIdent) -> Self {
+        let kind = ResourceKind::LandingZone;
+        Self {
+            kind,
+            id: ident.to_string(),
+            namespace: Some(ident.namespace.clone()),
+        }
+    }
+
+    fn of_table(kind: ResourceKind, ident: &TableIdent) -> Self {
+        Self {
+            kind,
+            id: ident.to_string(),
+            namespace: Some(ident.namespace.clone()),
+        }
+    }
+}
+
+/// Why something may not be done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// The caller may not.
+    #[error("{user} may not {action} {resource}")]
+    Denied {
+        /// Who asked.
+        user: String,
+        /// What for.
+        action: &'static str,
+        /// Kind and id of the resource.
+        resource: String,
+    },
+    /// Nobody is there to say.
+    #[error("access control is not available: {0}")]
+    Unavailable(String),
+}
+
+impl From<AccessError> for Fault {
+    fn from(error: AccessError) -> Self {
+        let (kind, reason) = match error {
+            AccessError::Denied { .. } => (Kind::PermissionDenied, "ACCESS_DENIED"),
+            AccessError::Unavailable(_) => (Kind::Unavailable, "ACCESS_CONTROL_UNAVAILABLE"),
+        };
+        Self::of(kind, reason, &error)
+    }
+}
+
+/// Decides whether somebody may do something. A plugin's stands in the place of [`AllowAll`].
+pub trait Enforcer: Send + Sync + 'static {
+    /// `Ok` where `identity` may do `action` to `resource`.
+    fn check<'a>(
+        &'a self,
+        identity: &'a Identity,
+        resource: &'a Resource,
+        action: Action,
+    ) -> BoxFuture<'a, Result<(), AccessError>>;
+}
+
+/// The enforcer of an installation without access control.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AllowAll;
+
+impl Enforcer for AllowAll {
+    fn check<'a>(
+        &'a self,
+        _: &'a Identity,
+        _: &'a Resource,
+        _: Action,
+    ) -> BoxFuture<'a, Result<(), AccessError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// The caller of a request and what it may do.
+pub(crate) struct Access {
+    identity: Identity,
+    enforcer: Arc<dyn Enforcer>,
+}
+
+impl Access {
+    /// Who is calling.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The user id that things created by this request belong to.
+    pub(crate) fn user(&self) -> &str {
+        &self.identity.user_id
+    }
+
+    /// `Ok` where the caller may do `action` to `resource`.
+    pub(crate) async fn check(&self, resource: &Resource, action: Action) -> Result<(), Fault> {
+        Ok(self
+            .enforcer
+            .check(&self.identity, resource, action)
+            .await?)
+    }
+
+    /// The run called `id`, where the caller may do `action` to its pipeline.
+    pub(crate) async fn run(
+        &self,
+        state: &AppState,
+        id: RunId,
+        action: Action,
+    ) -> Result<RunRecord, Fault> {
+        let run = state.store.runs().get(id).await?;
+        let run = run.ok_or_else(|| Fault::not_found(format!("run {id} does not exist")))?;
+        self.check(&Resource::pipeline(&run.pipeline), action)
+            .await?;
+        Ok(run)
+    }
+}
+
+impl<S> FromRequestParts<S> for Access
+where
+    AppState: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        // The authentication layer stands before every handler; this is for the day it does not.
+        let identity = parts.extensions.get::<Identity>().cloned();
+        let missing = || Fault::new(Kind::Unauthenticated, "the caller is not known");
+        let enforcer = AppState::from_ref(state).enforcer.clone();
+        Ok(Self {
+            identity: identity.ok_or_else(missing)?,
+            enforcer,
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! The public API over a real database, catalog and lake; the query service is a fake, and no
+//! scheduler runs.
+
+mod auth;
+mod executor;
+mod files;
+mod health;
+mod iceberg;
+mod logs;
+mod middleware;
+mod namespaces;
+mod pipelines;
+mod query;
+mod ratq;
+mod routes;
+mod runs;
+mod support;
+mod tables;
+mod uploads;
+mod zones;

@@ -1,0 +1,184 @@
+//! A query service that does what its SQL says: `rows N`, `error CODE`, `hang`, `garbage`,
+//! `silence`; anything else is one row.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray};
+use arrow::ipc::writer::StreamWriter;
+use futures::{Stream, StreamExt as _, stream};
+use rat_proto::query::v1::query_service_server::{QueryService, QueryServiceServer};
+use rat_proto::query::v1::{ExecuteQueryRequest, ExecuteQueryResponse};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Channel, Endpoint, Server};
+use tonic::{Code, Request, Response, Status};
+
+type Answer = Pin<Box<dyn Stream<Item = Result<ExecuteQueryResponse, Status>> + Send>>;
+
+#[derive(Clone)]
+pub struct FakeRatq {
+    seen: Arc<Mutex<Vec<ExecuteQueryRequest>>>,
+    cancelled: Arc<AtomicUsize>,
+    address: String,
+    _server: Arc<tokio_util::sync::DropGuard>,
+}
+
+#[derive(Clone)]
+struct Behaviour {
+    seen: Arc<Mutex<Vec<ExecuteQueryRequest>>>,
+    cancelled: Arc<AtomicUsize>,
+}
+
+/// Counts streams that were dropped before their end.
+struct Hanging(Arc<AtomicUsize>);
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl FakeRatq {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let behaviour = Behaviour {
+            seen: Arc::default(),
+            cancelled: Arc::default(),
+        };
+        let (seen, cancelled) = (behaviour.seen.clone(), behaviour.cancelled.clone());
+        let stop = tokio_util::sync::CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let server = Server::builder()
+            .add_service(QueryServiceServer::new(behaviour))
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped);
+        tokio::spawn(server);
+        Self {
+            seen,
+            cancelled,
+            address,
+            _server: Arc::new(stop.drop_guard()),
+        }
+    }
+
+    pub fn channel(&self) -> Channel {
+        Endpoint::from_shared(self.address.clone())
+            .unwrap()
+            .connect_lazy()
+    }
+
+    pub fn last(&self) -> ExecuteQueryRequest {
+        self.seen
+            .lock()
+            .unwrap()
+            .last()
+            .cloned()
+            .expect("a query arrived")
+    }
+
+    pub fn count(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    pub fn cancelled(&self) -> usize {
+        self.cancelled.load(Ordering::SeqCst)
+    }
+}
+
+#[tonic::async_trait]
+impl QueryService for Behaviour {
+    type ExecuteQueryStream = Answer;
+
+    async fn execute_query(
+        &self,
+        request: Request<ExecuteQueryRequest>,
+    ) -> Result<Response<Answer>, Status> {
+        let request = request.into_inner();
+        self.seen.lock().unwrap().push(request.clone());
+        let words: Vec<&str> = request.sql.split_whitespace().collect();
+        let answer: Answer = match words[..] {
+            [] => return Err(Status::invalid_argument("an empty query")),
+            ["error", code] => {
+                let code: i32 = code.parse().unwrap();
+                let mut status = Status::new(Code::from(code), "as you said");
+                status
+                    .metadata_mut()
+                    .insert("rat-reason", "AS_YOU_SAID".parse().unwrap());
+                return Err(status);
+            }
+            ["late", "error"] => {
+                let mut messages = messages(1, false);
+                messages.push(Err(Status::resource_exhausted("out of memory")));
+                Box::pin(stream::iter(messages))
+            }
+            ["hang"] => {
+                let guard = Hanging(self.cancelled.clone());
+                let schema = stream::iter(messages(0, false));
+                Box::pin(schema.chain(stream::once(async move {
+                    let _guard = guard;
+                    std::future::pending().await
+                })))
+            }
+            ["garbage"] => Box::pin(stream::iter([Ok(ExecuteQueryResponse {
+                arrow_ipc: b"this is no arrow stream at all".to_vec(),
+                truncated: false,
+            })])),
+            ["silence"] => Box::pin(stream::empty()),
+            ["rows", count] => {
+                let count: i64 = count.parse().unwrap();
+                let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
+                Box::pin(stream::iter(messages(count.min(limit), count > limit)))
+            }
+            // More rows than were asked for.
+            ["flood", count] => Box::pin(stream::iter(messages(count.parse().unwrap(), false))),
+            _ => Box::pin(stream::iter(messages(1, false))),
+        };
+        Ok(Response::new(answer))
+    }
+}
+
+/// The schema, batches of at most 1000 rows, and the end.
+fn messages(count: i64, truncated: bool) -> Vec<Result<ExecuteQueryResponse, Status>> {
+    let mut writer = StreamWriter::try_new(Vec::new(), batch(0, 0).schema_ref()).unwrap();
+    let mut messages = vec![std::mem::take(writer.get_mut())];
+    let mut from = 0;
+    while from < count {
+        let to = (from + 1000).min(count);
+        writer.write(&batch(from, to)).unwrap();
+        messages.push(std::mem::take(writer.get_mut()));
+        from = to;
+    }
+    writer.finish().unwrap();
+    messages.push(std::mem::take(writer.get_mut()));
+    let last = messages.len() - 1;
+    let message = |(index, arrow_ipc)| {
+        Ok(ExecuteQueryResponse {
+            arrow_ipc,
+            truncated: truncated && index == last,
+        })
+    };
+    messages.into_iter().enumerate().map(message).collect()
+}
+
+fn batch(from: i64, to: i64) -> RecordBatch {
+    let price: Decimal128Array = (from..to).map(|n| Some(i128::from(n) * 100 + 5)).collect();
+    RecordBatch::try_from_iter([
+        (
+            "id",
+            Arc::new(Int64Array::from_iter_values(from..to)) as ArrayRef,
+        ),
+        (
+            "price",
+            Arc::new(price.with_precision_and_scale(12, 2).unwrap()) as ArrayRef,
+        ),
+        (
+            "name",
+            Arc::new(StringArray::from_iter_values(
+                (from..to).map(|n| format!("row \"{n}\"")),
+            )) as ArrayRef,
+        ),
+    ])
+    .unwrap()
+}
