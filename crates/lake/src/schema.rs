@@ -28,7 +28,7 @@ mod mapping;
 
 pub use coerce::Coercion;
 pub use evolve::{Evolution, evolve};
-pub use mapping::{table_schema, type_of};
+pub use mapping::{table_schema, type_of, without_ids};
 
 use rat_types::Kind;
 

@@ -13,7 +13,7 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
-use iceberg::arrow::{schema_to_arrow_schema, strip_metadata_from_schema};
+use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::expr::Predicate;
 use iceberg::scan::FileScanTask;
 use iceberg::spec::{
@@ -25,6 +25,7 @@ use rat_types::TableIdent;
 
 use crate::predicate::Translator;
 use crate::scan::{LakeScan, Plan};
+use crate::schema::without_ids;
 use crate::{CatalogClient, Error};
 
 /// Which state of a table is meant.
@@ -102,9 +103,7 @@ impl LakeTable {
             }
             _ => metadata.current_schema().clone(),
         };
-        let arrow = schema_to_arrow_schema(&schema)
-            .and_then(|schema| strip_metadata_from_schema(&schema))
-            .map_err(unreadable)?;
+        let arrow = without_ids(&schema_to_arrow_schema(&schema).map_err(unreadable)?);
         let totals = match &snapshot {
             Some(snapshot) => {
                 refuse_deletion_vectors(&ident, &table, snapshot).await?;

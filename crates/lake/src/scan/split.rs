@@ -2,33 +2,35 @@
 
 use iceberg::scan::FileScanTask;
 
-/// A partition with less to read than this costs more than it gains.
+/// A partition with less to read than either of these costs more than it gains.
 const MIN_PARTITION_BYTES: u64 = 1024 * 1024;
-
-/// A piece of a file is not smaller than this, because every piece reads the footer again.
-const MIN_PIECE_BYTES: u64 = 256 * 1024;
+const MIN_PARTITION_ROWS: u64 = 64 * 1024;
 
 /// Distributes `files` over at most `target` partitions of about the same number of bytes, and at
 /// least one. Large files are cut: a row group belongs to the piece that its middle lies in, so
 /// any cut is right, and a piece without a row group just finds nothing to do.
 pub(super) fn split(files: Vec<FileScanTask>, target: usize) -> Vec<Vec<FileScanTask>> {
     let total: u64 = files.iter().map(|file| file.length).sum();
-    let worthwhile = usize::try_from(total.div_ceil(MIN_PARTITION_BYTES)).unwrap_or(usize::MAX);
-    let count = worthwhile.clamp(1, target.max(1));
+    let rows: u64 = files.iter().map(rows_in).sum();
+    let worthwhile = (total / MIN_PARTITION_BYTES).max(rows / MIN_PARTITION_ROWS);
+    let count = usize::try_from(worthwhile)
+        .unwrap_or(usize::MAX)
+        .clamp(1, target.max(1));
     let share = total.div_ceil(u64::try_from(count).unwrap_or(1)).max(1);
+    // Every piece of a file reads the footer again, so slivers are not cut off.
+    let sliver = share / 4;
 
     let mut partitions = vec![Vec::new()];
     let mut room = share;
     for mut file in files {
         while partitions.len() < count && file.length > room {
-            let fits = room >= MIN_PIECE_BYTES && file.length - room >= MIN_PIECE_BYTES;
-            if fits {
+            if room > sliver {
+                if file.length - room <= sliver {
+                    break;
+                }
                 let (head, tail) = cut(file, room);
                 last(&mut partitions).push(head);
                 file = tail;
-            } else if room >= MIN_PIECE_BYTES {
-                // What would be left over is too small for a piece of its own.
-                break;
             }
             partitions.push(Vec::new());
             room = share;
@@ -88,7 +90,7 @@ mod tests {
             .with_file_size_in_bytes(length)
             .with_start(0)
             .with_length(length)
-            .with_record_count(Some(length / 10))
+            .with_record_count(Some(length / 100))
             .with_data_file_path(format!("f{length}"))
             .with_data_file_format(DataFileFormat::Parquet)
             .with_schema(Arc::new(Schema::builder().build().unwrap()))
@@ -118,7 +120,10 @@ mod tests {
     fn a_small_table_is_read_by_few() {
         assert_eq!(sizes(&[1000], 8), [1000]);
         assert_eq!(sizes(&[1000, 1000], 8), [2000]);
-        assert_eq!(sizes(&[3 * MIB], 8).len(), 3);
+        assert_eq!(sizes(&[3 * MIB + 1], 8).len(), 3);
+        let mut rows = file(1000);
+        rows.record_count = Some(4 * MIN_PARTITION_ROWS);
+        assert_eq!(split(vec![rows], 8).len(), 4, "few bytes can be many rows");
         assert_eq!(sizes(&[], 8), [0]);
         assert_eq!(sizes(&[5 * MIB], 0).len(), 1);
     }

@@ -179,6 +179,25 @@ fn decimal(precision: u8, scale: i8) -> Option<PrimitiveType> {
     })
 }
 
+/// The same columns without Iceberg's field ids and comments, also in nested types.
+pub fn without_ids(schema: &ArrowSchema) -> ArrowSchema {
+    ArrowSchema::new(bare_fields(schema.fields()))
+}
+
+fn bare_fields(fields: &Fields) -> Fields {
+    fields.iter().map(bare).collect()
+}
+
+fn bare(field: &FieldRef) -> FieldRef {
+    let ty = match field.data_type() {
+        DataType::Struct(fields) => DataType::Struct(bare_fields(fields)),
+        DataType::List(element) => DataType::List(bare(element)),
+        DataType::Map(entries, sorted) => DataType::Map(bare(entries), *sorted),
+        other => other.clone(),
+    };
+    Field::new(field.name(), ty, field.is_nullable()).into()
+}
+
 fn unsupported(arrow: &DataType, path: &str) -> SchemaError {
     SchemaError::UnsupportedType {
         column: path.to_owned(),
@@ -238,15 +257,15 @@ mod tests {
             (A::UInt8, "int"),
             (A::UInt16, "int"),
             (A::UInt32, "long"),
-            (A::UInt64, "decimal(20,0)"),
+            (A::UInt64, "decimal(20, 0)"),
             (A::Float16, "float"),
             (A::Float32, "float"),
             (A::Float64, "double"),
-            (A::Decimal32(5, 2), "decimal(5,2)"),
-            (A::Decimal64(12, 0), "decimal(12,0)"),
-            (A::Decimal128(38, 10), "decimal(38,10)"),
-            (A::Decimal128(5, -3), "decimal(8,0)"),
-            (A::Decimal256(38, 2), "decimal(38,2)"),
+            (A::Decimal32(5, 2), "decimal(5, 2)"),
+            (A::Decimal64(12, 0), "decimal(12, 0)"),
+            (A::Decimal128(38, 10), "decimal(38, 10)"),
+            (A::Decimal128(5, -3), "decimal(8, 0)"),
+            (A::Decimal256(38, 2), "decimal(38, 2)"),
             (A::Decimal256(39, 2), "SCHEMA_TYPE_UNSUPPORTED"),
             (A::Decimal128(38, -1), "SCHEMA_TYPE_UNSUPPORTED"),
             (A::Date32, "date"),

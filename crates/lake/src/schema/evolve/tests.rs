@@ -128,8 +128,8 @@ fn types_widen_as_iceberg_allows() {
         (A::Int32, A::Int64, "long"),
         (A::Int64, A::Int8, "long"),
         (A::Float32, A::Float64, "double"),
-        (A::Decimal128(10, 2), A::Decimal128(12, 2), "decimal(12,2)"),
-        (A::Decimal128(12, 2), A::Decimal128(10, 2), "decimal(12,2)"),
+        (A::Decimal128(10, 2), A::Decimal128(12, 2), "decimal(12, 2)"),
+        (A::Decimal128(12, 2), A::Decimal128(10, 2), "decimal(12, 2)"),
         (A::Utf8, A::Null, "string"),
         (A::Int32, A::Null, "int"),
     ];
