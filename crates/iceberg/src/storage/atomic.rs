@@ -92,13 +92,37 @@ impl AtomicFile {
             pending,
             written,
         } = self;
-        blocking(move || {
+        let named = blocking(move || {
             let mut open = OpenFile::reuse(open, &destination)?;
             open.append(&pending)?;
             open.publish(&destination, existing)?;
-            Ok(written)
-        })
-        .await
+            // What replaced another file cannot be taken back.
+            let unwanted = (existing == Existing::Keep).then_some(destination);
+            Ok(Named { unwanted })
+        });
+        named.await?.keep();
+        Ok(written)
+    }
+}
+
+/// A file that has its name. Work on a blocking thread ends even when the caller has gone away;
+/// then this is dropped unseen and removes the file again.
+#[derive(Debug)]
+struct Named {
+    unwanted: Option<PathBuf>,
+}
+
+impl Named {
+    fn keep(mut self) {
+        self.unwanted = None;
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if let Some(path) = &self.unwanted {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
@@ -271,6 +295,37 @@ mod tests {
         assert_eq!(names(folder.path()).len(), 1, "a temporary file");
         drop(file);
         assert_eq!(names(folder.path()), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_nobody_waits_for_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        for polls in 1..20 {
+            let mut file = AtomicFile::new(&path);
+            file.write(Bytes::from_static(b"a")).await.unwrap();
+            let mut commit = std::pin::pin!(file.commit(Existing::Keep));
+            let mut committed = false;
+            for _ in 0..polls {
+                committed |= futures::poll!(commit.as_mut()).is_ready();
+                if committed {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            if committed {
+                fs::remove_file(&path).unwrap();
+            }
+        }
+        // Work that was begun still runs to its end.
+        let gone = async {
+            while !names(folder.path()).is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), gone)
+            .await
+            .expect("an abandoned file stayed");
     }
 
     #[tokio::test]
