@@ -1,5 +1,7 @@
 //! Settings back into YAML, for `ratd dump-config`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -21,7 +23,7 @@ fn root(settings: &Settings) -> wire::Root {
     wire::Root {
         server: server(settings),
         auth: wire::Auth {
-            api_key_file: settings.auth.api_key_file.as_ref().map(|file| word(file)),
+            api_key_file: settings.auth.api_key_file.as_ref().map(word),
         },
         database: database(settings),
         storage: wire::Storage {
@@ -88,7 +90,7 @@ fn catalog(settings: &Settings) -> wire::Catalog {
             kind: wire::CatalogType::Rest,
             uri: Some(word(without_password(uri.as_str()))),
             warehouse: warehouse.clone(),
-            token_file: token_file.as_ref().map(|file| word(file)),
+            token_file: token_file.as_ref().map(word),
         },
     }
 }
@@ -141,7 +143,7 @@ fn plugin(plugin: &Plugin) -> wire::Plugin {
         protocol: plugin.protocol.into(),
         on_down: Some(plugin.on_down.into()),
         tls: given.then(|| wire::PluginTls {
-            ca: tls.ca.as_ref().map(|file| word(file)),
+            ca: tls.ca.as_ref().map(word),
             cert: tls.identity.as_ref().map(|(cert, _)| word(cert)),
             key: tls.identity.as_ref().map(|(_, key)| word(key)),
         }),
@@ -152,11 +154,12 @@ fn word<W: for<'a> From<&'a str>>(value: impl ToString) -> W {
     W::from(&value.to_string())
 }
 
+/// Sorted, whatever order the map keeps.
 fn without_secrets(values: &Map<String, Value>) -> Map<String, Value> {
-    values
+    let shown = values
         .iter()
-        .map(|(key, value)| (key.clone(), without_secret(key, value)))
-        .collect()
+        .map(|(key, value)| (key.clone(), without_secret(key, value)));
+    shown.collect::<BTreeMap<_, _>>().into_iter().collect()
 }
 
 fn without_secret(key: &str, value: &Value) -> Value {

@@ -71,17 +71,14 @@ pub const ENVIRONMENT: &[EnvVar] = &[
 pub const READ_ELSEWHERE: &[(&str, &str)] = &[
     (
         "RAT_CONFIG",
-        "the settings file, where a daemon gets no `--config`",
+        "the settings file of a daemon without `--config`",
     ),
     ("RAT_URL", "the address of ratd, for the command line `rat`"),
-    (
-        "RAT_REQUIRE_ALL",
-        "a test whose prerequisite is missing fails instead of being left out",
-    ),
+    ("RAT_LOG", "what the command line `rat` logs, as in `debug`"),
 ];
 
-/// Variables that begin so belong to the test suites.
-const TESTS: &str = "RAT_TEST_";
+/// Variables that begin so belong to builds, test suites and `rat dev`.
+const DEVELOPMENT: [&str; 4] = ["RAT_TEST_", "RAT_REQUIRE_ALL", "RAT_GIT_REV", "RAT_DEV_"];
 
 /// Settings of which only one can be given: an override of one displaces the other.
 const ALTERNATIVES: [(&str, &str); 1] = [("database.url", "database.url_file")];
@@ -168,7 +165,8 @@ impl Overrides {
 }
 
 fn is_read_elsewhere(name: &str) -> bool {
-    name.starts_with(TESTS) || READ_ELSEWHERE.iter().any(|(known, _)| *known == name)
+    DEVELOPMENT.iter().any(|prefix| name.starts_with(prefix))
+        || READ_ELSEWHERE.iter().any(|(known, _)| *known == name)
 }
 
 fn unknown(name: &str) -> String {

@@ -148,17 +148,13 @@ fn prunable(path: &Path) -> Path {
 
 fn unknown_key(parent: &Path, key: &str) -> Finding {
     let known = node_at(parent).map(describe::keys).unwrap_or_default();
-    let elsewhere = || {
-        describe::settings()
-            .into_iter()
-            .find(|setting| ends_with(setting, key))
+    let meant = match closest(key, known.iter().copied()) {
+        Some(meant) => vec![meant.to_owned()],
+        None => settings_named(key),
     };
-    let message = if let Some(meant) = closest(key, known.iter().copied()) {
-        format!("unknown key; did you mean `{meant}`?")
-    } else if let Some(meant) = elsewhere() {
-        format!("unknown key; did you mean `{meant}`?")
-    } else {
-        format!("unknown key; possible here: {}", known.join(", "))
+    let message = match meant.is_empty() {
+        true => format!("unknown key; possible here: {}", known.join(", ")),
+        false => format!("unknown key; did you mean `{}`?", meant.join("` or `")),
     };
     let path = parent.key(key);
     Finding {
@@ -167,6 +163,14 @@ fn unknown_key(parent: &Path, key: &str) -> Finding {
         part: Part::Key,
         message,
     }
+}
+
+/// Settings of this name in any section.
+fn settings_named(key: &str) -> Vec<String> {
+    let settings = describe::settings()
+        .into_iter()
+        .filter(|setting| ends_with(setting, key));
+    settings.map(|setting| setting.to_string()).collect()
 }
 
 fn ends_with(setting: &Path, key: &str) -> bool {

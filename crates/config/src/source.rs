@@ -9,6 +9,8 @@ use crate::schema;
 /// The largest text that is read.
 const MAX_BYTES: usize = 1024 * 1024;
 
+const AMBIGUOUS: &str = "cannot be read: two parsers of YAML disagree about it; write it plainly";
+
 /// A settings file.
 #[derive(Debug)]
 pub(crate) struct Source<'a> {
@@ -103,8 +105,13 @@ fn parse(text: &str) -> Result<(Outline, Value), Unreadable> {
             line: at.line(),
             column: at.column(),
         });
-        Unreadable::Whole(position, format!("not valid YAML: {error}"))
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        Unreadable::Whole(position, format!("cannot be read: {message}"))
     })?;
+    if !outline.matches(&tree) {
+        return Err(Unreadable::Whole(None, AMBIGUOUS.to_owned()));
+    }
     tidy(&mut tree);
     Ok((outline, tree))
 }

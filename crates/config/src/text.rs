@@ -1,15 +1,29 @@
 //! How values are shown in messages, and which word was probably meant.
 
+use std::borrow::Cow;
+
 /// The longest excerpt of a value in a message, in characters.
 const MAX_EXCERPT: usize = 80;
 
-/// `value` in quotes, without control characters, cut where it is long.
+/// `value` in quotes, without control characters, cut where it is long, and without what stands
+/// before the host of a URL: it may be a password.
 pub(crate) fn quoted(value: &str) -> String {
+    let value = without_user(value);
     let mut shown: String = value.chars().take(MAX_EXCERPT).collect();
     if shown.len() < value.len() {
         shown.push('…');
     }
     format!("{shown:?}")
+}
+
+fn without_user(value: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = value.split_once("://") else {
+        return value.into();
+    };
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{host}").into(),
+        None => value.into(),
+    }
 }
 
 /// The one of `known` that `word` probably was meant to be.
@@ -71,6 +85,10 @@ mod tests {
 
     #[test]
     fn excerpts_are_short_and_printable() {
+        assert_eq!(
+            quoted("https://user:pass@word@host:1"),
+            "\"https://…@host:1\""
+        );
         assert_eq!(quoted("a\u{1b}[2Jb"), "\"a\\u{1b}[2Jb\"");
         assert_eq!(quoted(&"é".repeat(100)).chars().count(), MAX_EXCERPT + 3);
     }

@@ -19,7 +19,7 @@ use bytesize::ByteSize;
 use crate::problem::Path;
 use crate::settings::{Auth, Log, Ratq, Runner, Scheduler, Settings};
 use crate::units::{format_size, parse_duration, parse_size};
-use crate::{Address, FileReference, wire};
+use crate::{Address, FileReference, InvalidAddress, wire};
 
 /// The smallest memory limit with which a query can do anything.
 const MIN_MEMORY: ByteSize = ByteSize::mib(16);
@@ -238,27 +238,25 @@ fn scheduler(wire: &wire::Scheduler, check: &mut Checker) -> Option<Scheduler> {
 
 /// Four listeners cannot share an address; the second one's start would fail with a riddle.
 fn addresses_differ(root: &wire::Root, check: &mut Checker) {
-    let listeners = [
-        ("server.listen", &root.server.listen),
-        ("server.internal_socket", &root.server.internal_socket),
-        ("runner.address", &root.runner.address),
-        ("ratq.address", &root.ratq.address),
-    ];
-    for (position, (name, text)) in listeners.iter().enumerate() {
-        let Ok(address) = text.0.parse::<Address>() else {
+    let defaults = listeners(&wire::Root::default());
+    let listeners = listeners(root);
+    for (position, (name, address)) in listeners.iter().enumerate() {
+        let Ok(address) = address else { continue };
+        let any_port = matches!(address, Address::Tcp { port: 0, .. });
+        let same = listeners[..position]
+            .iter()
+            .find(|(_, other)| other.as_ref() == Ok(address));
+        let Some((other, _)) = same.filter(|_| !any_port) else {
             continue;
         };
-        if matches!(address, Address::Tcp { port: 0, .. }) {
-            continue;
-        }
-        let same = listeners[..position].iter().find(|(_, other)| {
-            other
-                .0
-                .parse::<Address>()
-                .is_ok_and(|other| other == address)
-        });
-        let Some((other, _)) = same else { continue };
-        let (path, other) = (Path::dotted(name), Path::dotted(other));
+        // The one to change is the one that somebody set.
+        let untouched = defaults.contains(&(*name, Ok(address.clone())));
+        let (blamed, other) = if untouched {
+            (other, name)
+        } else {
+            (name, other)
+        };
+        let (path, other) = (Path::dotted(blamed), Path::dotted(other));
         if check.intact(&[path.clone(), other.clone()]) {
             check.problem(
                 &path,
@@ -266,6 +264,18 @@ fn addresses_differ(root: &wire::Root, check: &mut Checker) {
             );
         }
     }
+}
+
+fn listeners(root: &wire::Root) -> [(&'static str, Result<Address, InvalidAddress>); 4] {
+    [
+        ("server.listen", root.server.listen.0.parse()),
+        (
+            "server.internal_socket",
+            root.server.internal_socket.0.parse(),
+        ),
+        ("runner.address", root.runner.address.0.parse()),
+        ("ratq.address", root.ratq.address.0.parse()),
+    ]
 }
 
 fn absolute_path(text: &str) -> Result<PathBuf, String> {

@@ -14,7 +14,13 @@ pub(super) fn mismatch(node: &'static Value, value: &Value) -> String {
     let meant = meant
         .map(|meant| format!("; did you mean {meant}?"))
         .unwrap_or_default();
-    format!("must be {expected}, not {}{meant}", found(value))
+    // A text in the place of a mapping or a list may be the very secret that belongs into it.
+    let collection = matches!(type_of(node), Some("object" | "array"));
+    let found = match collection && value.is_string() {
+        true => "a text".to_owned(),
+        false => found(value),
+    };
+    format!("must be {expected}, not {found}{meant}")
 }
 
 /// What a value is, in a few words.
@@ -56,13 +62,15 @@ pub(crate) fn expected(node: &'static Value) -> Option<String> {
     }
 }
 
-/// The keys that a mapping at `node` may have.
+/// The keys that a mapping at `node` may have, sorted.
 pub(super) fn keys(node: &'static Value) -> Vec<&'static str> {
     let here = resolve(node);
-    match here.get("properties").and_then(Value::as_object) {
+    let mut keys: Vec<_> = match here.get("properties").and_then(Value::as_object) {
         Some(properties) => properties.keys().map(String::as_str).collect(),
         None => branches(here).iter().flat_map(keys).collect(),
-    }
+    };
+    keys.sort_unstable();
+    keys
 }
 
 /// Whether a mapping at `node` must have `key`.

@@ -1,5 +1,6 @@
 //! Plugins after validation.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -130,7 +131,8 @@ impl PluginConfig {
 
 impl fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        let keys: BTreeSet<_> = self.0.keys().collect();
+        f.debug_set().entries(keys).finish()
     }
 }
 

@@ -115,10 +115,11 @@ fn on_down(
             None
         }
         (OnDown::Builtin, OnDown::Deny) => {
-            let message = format!(
-                "while the {slot} plugin is down, the built-in takes over and everybody gets in"
-            );
-            check.warn(path, message);
+            let opened = match slot {
+                Slot::Auth => "the API key suffices, and without one everybody is let in",
+                _ => "everybody may do everything",
+            };
+            check.warn(path, format!("while the {slot} plugin is down, {opened}"));
             Some(on_down)
         }
         _ => Some(on_down),

@@ -53,6 +53,7 @@ pub(crate) struct Plugin {
     /// Settings of the plugin itself, passed to it as they are. Secrets belong into files, and
     /// their paths in here.
     /// Default: `{}`. Since v0.1.
+    #[schemars(extend("default" = {}))]
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(crate) config: Map<String, Value>,
     /// Name under which the plugin appears; letters `a-z`, digits, `_` and `-`. `null` is the
