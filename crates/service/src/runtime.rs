@@ -132,7 +132,36 @@ where
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    start(name, |process| main(settings, process))
+    start(name, async |process| {
+        let reloads = process.reloads();
+        tokio::select! {
+            ended = main(settings, process) => ended,
+            never = follow_settings(&logging, config, reloads) => match never {},
+        }
+    })
+}
+
+/// SIGHUP takes level and format of the log over from the settings file; everything else in it
+/// waits for a restart.
+async fn follow_settings(
+    logging: &logging::Logging,
+    config: Option<&Path>,
+    mut reloads: watch::Receiver<u64>,
+) -> std::convert::Infallible {
+    while reloads.changed().await.is_ok() {
+        let reloaded = config::load(config).map_err(|error| ErrorChain(&error).to_string());
+        let reloaded = reloaded.and_then(|settings| {
+            let log = settings.log;
+            let set = logging.configure(log.level.as_str(), log.format);
+            set.map_err(|error| ErrorChain(&error).to_string())
+                .map(|()| log)
+        });
+        match reloaded {
+            Ok(log) => tracing::info!(level = %log.level, format = %log.format, "log reloaded"),
+            Err(error) => tracing::warn!(error, "the settings are not valid, nothing changed"),
+        }
+    }
+    std::future::pending().await
 }
 
 /// Prints why a process does not do what it was asked to, for people, and answers `code`.
