@@ -98,7 +98,7 @@ fn server() -> Result<&'static PgConnectOptions, &'static str> {
     let server = SERVER.get_or_init(|| match std::env::var("RAT_TEST_POSTGRES_URL") {
         Ok(url) => match url.parse::<DatabaseUrl>().map(|url| url.0) {
             Ok(Target::Postgres { options, .. }) => Ok((*options, None)),
-            _ => Err("RAT_TEST_POSTGRES_URL is no postgres URL".to_owned()),
+            _ => panic!("RAT_TEST_POSTGRES_URL is no postgres URL"),
         },
         Err(_) => Cluster::start().map(|cluster| (cluster.connect(), Some(cluster))),
     });

@@ -196,6 +196,17 @@ impl<'a> Files<'a> {
         Ok(tx.commit().await?)
     }
 
+    /// Number of distinct contents that are stored.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn blob_count(&self) -> Result<u64, Error> {
+        Ok(self
+            .pool
+            .fetch_one(sql!("SELECT COUNT(*) FROM blobs"))
+            .await?)
+    }
+
     /// The files of a pipeline as they are now, by path within its folder. Empty where the
     /// pipeline has no files.
     ///

@@ -95,7 +95,7 @@ impl<'a> Tables<'a> {
             "SELECT table_namespace, table_name, metadata_location, previous_metadata_location
              FROM iceberg_tables
              WHERE catalog_name = 'rat'
-               AND ($1 IS NULL OR table_namespace IN ($1, $2, $3))",
+               AND (CAST($1 AS TEXT) IS NULL OR table_namespace IN ($1, $2, $3))",
             namespace.map(|name| layered(name, Layer::Bronze)),
             namespace.map(|name| layered(name, Layer::Silver)),
             namespace.map(|name| layered(name, Layer::Gold)),

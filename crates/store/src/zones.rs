@@ -88,7 +88,7 @@ impl<'a> Zones<'a> {
                     (SELECT COUNT(*) FROM landing_files f WHERE f.zone_id = z.id) AS file_count,
                     (SELECT CAST(COALESCE(SUM(f.size_bytes), 0) AS BIGINT)
                      FROM landing_files f WHERE f.zone_id = z.id) AS total_bytes
-             FROM landing_zones z WHERE $1 IS NULL OR z.namespace = $1
+             FROM landing_zones z WHERE CAST($1 AS TEXT) IS NULL OR z.namespace = $1
              ORDER BY z.namespace, z.name",
             namespace.map(NamespaceName::as_str),
         );

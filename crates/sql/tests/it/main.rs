@@ -59,7 +59,8 @@ on_every_database! {
     transactions: what_is_not_committed_never_happened,
         a_committed_transaction_took_effect,
         sixteen_tasks_that_add_lose_no_update,
-        a_failed_statement_undoes_the_whole_transaction;
+        a_failed_statement_undoes_the_whole_transaction,
+        a_caller_that_goes_away_leaves_nothing_half_done;
     values: every_type_comes_back_as_it_went_in,
         nothing_of_every_type_comes_back_as_nothing,
         times_compare_in_the_database_as_they_do_here,

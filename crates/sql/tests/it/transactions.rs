@@ -89,3 +89,26 @@ pub(crate) async fn a_failed_statement_undoes_the_whole_transaction(pool: Pool) 
     assert!(attempt.await.unwrap_err().is_unique_violation());
     assert_eq!(count(&pool).await, 0);
 }
+
+pub(crate) async fn a_caller_that_goes_away_leaves_nothing_half_done(pool: Pool) {
+    // Given up after anything from "not begun" to "committed", at every point in between.
+    for step in 0..60_u64 {
+        let attempt = async {
+            let first = i64::try_from(step).unwrap() * 2;
+            let mut tx = pool.begin().await?;
+            tx.execute(sql!("INSERT INTO things (id) VALUES ($1)", first))
+                .await?;
+            tx.execute(sql!("INSERT INTO things (id) VALUES ($1)", first + 1))
+                .await?;
+            tx.commit().await
+        };
+        let limit = std::time::Duration::from_micros(step * 50);
+        if let Ok(outcome) = tokio::time::timeout(limit, attempt).await {
+            outcome.unwrap();
+        }
+    }
+    pool.execute(sql!("INSERT INTO things (id) VALUES (-2), (-1)"))
+        .await
+        .unwrap();
+    assert_eq!(count(&pool).await % 2, 0);
+}

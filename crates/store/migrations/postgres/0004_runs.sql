@@ -27,7 +27,9 @@ CREATE TABLE runs (
     phases           TEXT,
     outcome          TEXT,
     -- A token is good for a run that is with an executor, and for nothing else.
-    CHECK (token_hash IS NULL OR (status = 'running' AND executor IS NOT NULL))
+    CHECK (token_hash IS NULL OR (status = 'running' AND executor IS NOT NULL)),
+    -- Who is asked to stop while it waits has stopped.
+    CHECK (NOT (status = 'pending' AND cancel_requested))
 );
 
 -- One writer per table: the database itself refuses a second running run of a pipeline.

@@ -15,19 +15,12 @@ impl Runs<'_> {
     /// [submit](Self::mark_running) or [return](Self::back_to_pending) each.
     ///
     /// Any number of callers may do this at once: a run goes to one of them, and a pipeline never
-    /// gets a second running run. A caller that loses a race gets fewer runs than there were.
+    /// gets a second running run. A caller that loses a race gets fewer runs than there were. A
+    /// run that was asked to stop is never pending: the database refuses such a row.
     ///
     /// # Errors
     /// The database fails.
     pub async fn claim_next(&self, limit: u32) -> Result<Vec<RunRecord>, Error> {
-        // A pending run that was asked to stop is not worth claiming. `request_cancel` ends such
-        // runs itself; this catches one that was running at that moment and came back.
-        let query = sql!(
-            "UPDATE runs SET status = 'cancelled', finished_at = $1
-             WHERE status = 'pending' AND cancel_requested",
-            now(),
-        );
-        self.pool.execute(query).await?;
         let candidates = sql!(
             "SELECT r.id FROM runs r
              WHERE r.status = 'pending'
@@ -52,7 +45,7 @@ impl Runs<'_> {
     async fn claim(&self, id: &str) -> Result<Option<RunRecord>, Error> {
         let query = sql!(
             "UPDATE runs SET status = 'running'
-             WHERE id = $1 AND status = 'pending' AND NOT cancel_requested
+             WHERE id = $1 AND status = 'pending'
              RETURNING *",
             id,
         );

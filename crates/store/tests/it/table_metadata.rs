@@ -1,0 +1,51 @@
+//! What people say about tables.
+
+use rat_store::{Store, TableMetadataRecord};
+
+use crate::support::{ident, is_recent};
+
+pub(crate) async fn descriptions_are_replaced_and_listed(store: Store) {
+    let (a, b) = (ident("default.bronze.a"), ident("default.gold.b"));
+    assert_eq!(store.table_metadata().get(&a).await.unwrap(), None);
+    let record = TableMetadataRecord {
+        description: "orders".to_owned(),
+        owner: "anna".to_owned(),
+        column_descriptions: [("id".to_owned(), "the \"key\"".to_owned())].into(),
+        updated_at: None,
+    };
+    store
+        .table_metadata()
+        .put(&a, &TableMetadataRecord::default())
+        .await
+        .unwrap();
+    store.table_metadata().put(&a, &record).await.unwrap();
+    store
+        .table_metadata()
+        .put(&b, &TableMetadataRecord::default())
+        .await
+        .unwrap();
+    let stored = store.table_metadata().get(&a).await.unwrap().unwrap();
+    assert!(is_recent(stored.updated_at.unwrap()));
+    assert_eq!(
+        TableMetadataRecord {
+            updated_at: None,
+            ..stored.clone()
+        },
+        record
+    );
+    let list = store.table_metadata().list().await.unwrap();
+    assert_eq!((list.len(), list.get(&a)), (2, Some(&stored)));
+    for _ in 0..2 {
+        store.table_metadata().delete(&a).await.unwrap();
+    }
+    assert_eq!(
+        store
+            .table_metadata()
+            .list()
+            .await
+            .unwrap()
+            .into_keys()
+            .collect::<Vec<_>>(),
+        [b]
+    );
+}
