@@ -17,8 +17,8 @@ pub use run::RunArguments;
 const EXIT_CODES: &str = "\
 Exit codes:
   0   it worked
-  1   it did not: ratd refused, a run failed, nobody answered
-  2   the command line is wrong, or a project does not validate
+  1   it did not: ratd refused, a run failed, a project is not valid, nobody answered
+  2   the command line is wrong
   78  rat dev: the configuration is wrong
 
 Standard output carries results only; progress, notes and errors go to standard error.";
@@ -114,9 +114,6 @@ pub enum Command {
     /// Print the version of this program
     #[command(after_help = "Example:\n  rat version")]
     Version,
-    /// Executes a program that dies with `rat dev`; not for people.
-    #[command(name = "dev-child", hide = true)]
-    DevChild(DevChildArguments),
 }
 
 /// `rat apply`.

@@ -1,7 +1,8 @@
 //! The HTTP client of ratd's REST API.
 //!
 //! Every request has a deadline. Only GETs are repeated, a few times, when nobody answered or the
-//! answer was that of an overloaded or restarting service; anything else might happen twice.
+//! answer was that of an overloaded or restarting service; anything else might happen twice. A
+//! request that was over the rate limit has not happened, so it is sent again when the server says.
 //! Answers are kept as text next to their parsed form, so that `-o json` shows what ratd said and
 //! numbers keep all their digits.
 
@@ -34,6 +35,8 @@ const QUERY_DEADLINE: Duration = Duration::from_secs(150);
 const DIAL: Duration = Duration::from_secs(5);
 /// Attempts of a GET.
 const ATTEMPTS: u32 = 3;
+/// Time that a request waits, in all, where the server asks to come back later.
+const RATE_LIMIT_PATIENCE: Duration = Duration::from_secs(30);
 /// Pause before the second attempt; it doubles.
 const BACKOFF: Duration = Duration::from_millis(150);
 
@@ -260,11 +263,21 @@ impl Client {
         request: RequestBuilder,
         deadline: Duration,
     ) -> Result<Answer, Error> {
-        let response = request
-            .timeout(deadline)
-            .send()
-            .await
-            .map_err(|source| self.failed(&method, path, deadline, source))?;
+        let failed = |source| self.failed(&method, path, deadline, source);
+        let mut request = request.timeout(deadline);
+        let mut patience = RATE_LIMIT_PATIENCE;
+        let response = loop {
+            // A streamed body cannot be sent twice.
+            let again = request.try_clone();
+            let response = request.send().await.map_err(failed)?;
+            let wait = retry_after(&response).filter(|wait| *wait <= patience);
+            let (Some(wait), Some(next)) = (wait, again) else {
+                break response;
+            };
+            tokio::time::sleep(wait).await;
+            patience -= wait;
+            request = next;
+        };
         if !response.status().is_success() {
             return Err(self.refused(&method, path, response).await);
         }
@@ -321,6 +334,16 @@ impl Client {
             seconds: deadline.as_secs(),
         }
     }
+}
+
+/// How long to wait before a request that was over the rate limit is sent again.
+fn retry_after(response: &reqwest::Response) -> Option<Duration> {
+    if response.status() != StatusCode::TOO_MANY_REQUESTS {
+        return None;
+    }
+    let header = response.headers().get(reqwest::header::RETRY_AFTER)?;
+    let seconds: u64 = header.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds.max(1)))
 }
 
 fn name_of(method: &Method) -> &'static str {

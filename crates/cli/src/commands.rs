@@ -69,7 +69,6 @@ pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
             console.result(&format!("rat {} ({})", crate::VERSION, crate::REVISION))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::DevChild(arguments) => crate::dev::become_child(&arguments),
     }
 }
 

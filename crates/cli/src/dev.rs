@@ -44,7 +44,7 @@ pub async fn execute(console: &Console, arguments: &DevArguments) -> Result<Exit
     console.note(&format!("Starting RAT in {}", folder.path().display()));
     let quiet = arguments.demo.is_some();
     let mut supervisor = Supervisor::start(console, &folder, &programs, &plan, quiet)?;
-    let client = Client::new(plan.server.clone(), None)?;
+    let client = Client::new(plan.server.clone(), plan.key.clone())?;
     let outcome = tokio::select! {
         fatal = supervisor.fatal() => Err(fatal.into()),
         () = signals.next() => Ok(ExitCode::SUCCESS),

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
+use crate::arguments::{Arguments, DevChildArguments};
+
 pub mod apply;
 pub mod arguments;
 pub mod client;
@@ -42,14 +44,20 @@ const LEFTOVERS: Duration = Duration::from_millis(500);
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let arguments = match arguments::Arguments::try_parse() {
+    let mut words = std::env::args_os().skip(1);
+    if words
+        .next()
+        .is_some_and(|word| word == DevChildArguments::NAME)
+    {
+        let arguments = match DevChildArguments::try_parse_from(std::env::args_os().skip(1)) {
+            Ok(arguments) => arguments,
+            Err(error) => return refuse(&error),
+        };
+        return dev::become_child(&arguments).unwrap_or_else(|error| exit(&error));
+    }
+    let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version go to standard output and are no error. Nobody is left to tell
-            // when the message cannot be written.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
-        }
+        Err(error) => return refuse(&error),
     };
     start_tracing();
     // One thread: the kernel ties the programs of `rat dev` to the thread that started them.
@@ -65,9 +73,17 @@ pub fn main() -> ExitCode {
     outcome.unwrap_or_else(|error| exit(&error))
 }
 
-/// Diagnostics for whoever asks with RAT_LOG, and only then.
+/// Shows what clap has to say.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // Help and version go to standard output and are no error. Nobody is left to tell when the
+    // message cannot be written.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
+}
+
+/// Diagnostics for whoever asks with RUST_LOG, and only then.
 fn start_tracing() {
-    let Ok(filter) = std::env::var("RAT_LOG") else {
+    let Ok(filter) = std::env::var("RUST_LOG") else {
         return;
     };
     let subscriber = tracing_subscriber::fmt()
@@ -107,7 +123,7 @@ fn exit(error: &anyhow::Error) -> ExitCode {
 /// The completion script of a shell.
 fn completions(shell: clap_complete::Shell) -> String {
     let mut script = Vec::new();
-    let mut command = arguments::Arguments::command();
+    let mut command = Arguments::command();
     clap_complete::generate(shell, &mut command, "rat", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }

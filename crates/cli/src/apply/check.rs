@@ -154,14 +154,16 @@ fn find_ref<'a>(
     ("pipeline.sql", None)
 }
 
-/// `; did you mean …?` where a table of the same name lies elsewhere.
+/// `; did you mean …?` where a table of nearly this name is there, or one in another layer.
 fn suggestion(unknown: &TableIdent, project: &Project, remote: &Remote) -> String {
-    let all = project.pipelines.keys().chain(remote.tables());
-    let close: BTreeSet<String> = all
-        .filter(|known| known.name == unknown.name)
-        .map(ToString::to_string)
-        .collect();
-    match close.into_iter().next() {
+    let all: BTreeSet<&TableIdent> = project.pipelines.keys().chain(remote.tables()).collect();
+    let elsewhere = all
+        .iter()
+        .find(|known| known.name == unknown.name)
+        .map(ToString::to_string);
+    let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let near = rat_pipeline::nearest(&unknown.to_string(), names.iter().map(String::as_str));
+    match elsewhere.or(near.map(str::to_owned)) {
         Some(name) => format!("; did you mean {name}?"),
         None => String::new(),
     }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 
 /// `rat dev`.
 #[derive(Debug, Args)]
@@ -55,8 +55,10 @@ fn parse_scale(text: &str) -> Result<f64, String> {
     }
 }
 
-/// `rat dev-child`.
-#[derive(Debug, Args)]
+/// `rat dev-child`, which `rat dev` starts and which is not for people: it is kept apart from the
+/// commands, so that neither help nor completions show it.
+#[derive(Debug, Parser)]
+#[command(name = "rat dev-child")]
 pub struct DevChildArguments {
     /// Process id of the parent, whose death is this program's death
     #[arg(long)]
@@ -64,4 +66,9 @@ pub struct DevChildArguments {
     /// Program and arguments
     #[arg(required = true, last = true)]
     pub command: Vec<OsString>,
+}
+
+impl DevChildArguments {
+    /// The first argument that asks for it.
+    pub const NAME: &str = "dev-child";
 }

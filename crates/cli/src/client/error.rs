@@ -88,12 +88,15 @@ impl Error {
         #[derive(Deserialize)]
         struct Inner {
             code: serde_json::Value,
+            /// A finer code, where there is one.
+            reason: Option<String>,
             message: String,
         }
         if let Ok(Envelope { error }) = serde_json::from_str(body) {
-            let code = match error.code {
-                serde_json::Value::String(code) => code,
-                other => format!("HTTP {other}"),
+            let code = match (error.reason, error.code) {
+                (Some(reason), _) => reason,
+                (None, serde_json::Value::String(code)) => code,
+                (None, other) => format!("HTTP {other}"),
             };
             return Self::Refused {
                 status,

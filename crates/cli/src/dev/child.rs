@@ -23,7 +23,7 @@ const LISTENER: &str = "RAT_DEV_LISTENER";
 /// Hands descriptor 0 on as descriptor 3, where programs look for sockets of systemd.
 const SCRIPT: &str = "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=ratd; export LISTEN_PID LISTEN_FDS LISTEN_FDNAMES; exec \"$0\" \"$@\" 3<&0 0</dev/null";
 /// Variables of whoever started `rat dev` that would mislead the programs.
-const FOREIGN: [&str; 8] = [
+const FOREIGN: [&str; 7] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -31,7 +31,6 @@ const FOREIGN: [&str; 8] = [
     "LISTEN_FDS",
     "LISTEN_FDNAMES",
     "JOURNAL_STREAM",
-    "CREDENTIALS_DIRECTORY",
 ];
 
 /// What is started.

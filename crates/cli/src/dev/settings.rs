@@ -3,6 +3,7 @@
 //! The listener is opened here and handed to ratd the way systemd does it: port 0 works, a port
 //! in use is reported before anything starts, and while ratd restarts nobody is refused.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -10,7 +11,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use rat_config::Address;
+use rat_config::{Address, FileReference, Settings, resolve_secret_path};
+use rat_types::Secret;
 use url::Url;
 
 use super::folder::{Folder, MAX_SOCKET_PATH};
@@ -26,6 +28,8 @@ pub struct Plan {
     pub config: PathBuf,
     /// Where ratd can be reached.
     pub server: Server,
+    /// The API key that ratd asks for.
+    pub key: Option<Secret>,
     /// ratd's public listener; without it, ratd opens what the settings say.
     pub listener: Option<OwnedFd>,
 }
@@ -51,6 +55,7 @@ impl Plan {
         Ok(Self {
             config,
             server: reachable(&address)?,
+            key: None,
             listener: Some(listener),
         })
     }
@@ -71,15 +76,36 @@ fn hint(arguments: &DevArguments) -> &'static str {
 fn from_file(config: &Path) -> Result<Plan> {
     let text = fs::read_to_string(config)
         .map_err(|error| BadConfiguration(format!("cannot read {}: {error}", config.display())))?;
-    let listen = listen_address(config, &text)?;
+    // The programs get no RAT_* variable from here, so none counts here either.
+    let name = config.display().to_string();
+    let settings = Settings::load(Some((&name, &text)), &BTreeMap::new())
+        .map_err(|problems| BadConfiguration(problems.to_string()))?;
     let config = config
         .canonicalize()
         .with_context(|| format!("cannot resolve {}", config.display()))?;
     Ok(Plan {
         config,
-        server: reachable(&listen)?,
+        server: reachable(&settings.server.listen)?,
+        key: settings
+            .auth
+            .api_key_file
+            .as_ref()
+            .map(read_key)
+            .transpose()?,
         listener: None,
     })
+}
+
+fn read_key(file: &FileReference) -> Result<Secret> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let path = resolve_secret_path(file, credentials.as_deref());
+    let text = fs::read_to_string(&path).map_err(|error| {
+        BadConfiguration(format!(
+            "cannot read the API key from {}: {error}",
+            path.display()
+        ))
+    })?;
+    Ok(Secret::new(text.trim()))
 }
 
 /// How a client reaches a listener.
@@ -176,11 +202,6 @@ fn write_atomically(path: &Path, text: &str) -> Result<()> {
     fs::write(&temporary, text)
         .and_then(|()| fs::rename(&temporary, path))
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn listen_address(file: &Path, text: &str) -> Result<Address> {
-    let _ = (file, text);
-    Ok(DEFAULT_LISTEN.parse()?)
 }
 
 #[cfg(test)]

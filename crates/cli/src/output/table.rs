@@ -9,7 +9,7 @@ use comfy_table::{
 };
 
 /// Narrowest column, separators included, in which text can still be read.
-const READABLE: usize = 8;
+const READABLE: usize = 12;
 
 const STYLE: TableStyle = TableStyle::new()
     .header_lines(ContentLineStyle::none().junction('│'))

@@ -1,0 +1,187 @@
+//! `rat run` against a server whose runs end as the test wants.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use expect_test::expect;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Request, Server, error, ok};
+
+/// Ids of runs are made from the number of the run.
+fn id(number: usize) -> String {
+    format!("019a0000-0000-7000-8000-{number:012}")
+}
+
+/// A server with the pipelines a → b → c and x, in namespace n; `bad` ones fail.
+fn server(bad: &'static [&'static str], slow: bool) -> Server {
+    let runs: Arc<Mutex<Vec<String>>> = Arc::default();
+    let looks: Arc<Mutex<BTreeMap<usize, usize>>> = Arc::default();
+    Server::start(move |request| answer(request, bad, slow, &runs, &looks))
+}
+
+fn answer(
+    request: &Request,
+    bad: &[&str],
+    slow: bool,
+    runs: &Mutex<Vec<String>>,
+    looks: &Mutex<BTreeMap<usize, usize>>,
+) -> Answer {
+    let pipeline = |name: &str, depends: &[&str]| json!({"namespace": "n", "layer": "gold", "name": name, "depends_on": depends, "source_hash": "h"});
+    match request.route() {
+        ("GET", "/api/v1/pipelines") => ok(json!({"pipelines": [
+            pipeline("a", &[]), pipeline("b", &["n.gold.a"]), pipeline("c", &["n.gold.b"]),
+            pipeline("x", &[])], "total": 4})),
+        ("POST", "/api/v1/runs") => {
+            let mut runs = runs.lock().unwrap();
+            runs.push(request.json()["pipeline"].as_str().unwrap().to_owned());
+            ok(json!({"run_id": id(runs.len()), "status": "pending"}))
+        }
+        ("GET", "/api/v1/runs") if request.query.contains("pipeline=x") => {
+            ok(json!({"runs": [run(&json!("x"), 9, "success")], "total": 1}))
+        }
+        ("GET", "/api/v1/runs") => ok(json!({"runs": [], "total": 0})),
+        ("GET", path) => {
+            let number: usize = path.rsplit('-').next().unwrap().parse().unwrap();
+            let name = runs.lock().unwrap()[number - 1].clone();
+            let mut looks = looks.lock().unwrap();
+            let look = looks.entry(number).or_default();
+            *look += 1;
+            let status = match (slow, *look, bad.contains(&name.as_str())) {
+                (true, ..) => "running",
+                (false, 1, _) => "running",
+                (false, _, true) => "failed",
+                (false, _, false) => "success",
+            };
+            ok(run(&json!(name), number, status))
+        }
+        ("POST", _) => error(409, "ALREADY_EXISTS", "not cancellable"),
+        _ => error(404, "NOT_FOUND", "what?"),
+    }
+}
+
+fn run(name: &Value, number: usize, status: &str) -> Value {
+    let problem =
+        (status == "failed").then(|| json!({"code": "SQL_INVALID", "message": "no such column"}));
+    json!({"id": id(number), "namespace": "n", "layer": "gold", "pipeline": name, "status": status,
+        "duration_ms": 1500, "rows_written": 1234, "error": problem, "source_hash": "h",
+        "started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:01Z"})
+}
+
+fn started(server: &Server) -> Vec<String> {
+    let posts = server
+        .requests()
+        .into_iter()
+        .filter(|r| r.route() == ("POST", "/api/v1/runs"));
+    posts
+        .map(|r| r.json()["pipeline"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn one_pipeline_is_only_started_and_its_run_printed() {
+    let server = server(&[], false);
+    let (code, out, _) = server.rat(&["run", "gold.a", "--namespace", "n"]);
+    assert_eq!((code, out), (0, format!("{}\n", id(1))));
+    assert_eq!(server.seen(), ["POST /api/v1/runs"]);
+}
+
+#[test]
+fn waiting_tells_how_it_ended() {
+    let (code, out, err) = server(&[], false).rat(&["run", "n.gold.a", "--wait"]);
+    assert_eq!(code, 0);
+    expect![[r#"
+         pipeline │ run                                  │ status  │ rows │ duration_ms
+        ──────────┼──────────────────────────────────────┼─────────┼──────┼─────────────
+         n.gold.a │ 019a0000-0000-7000-8000-000000000001 │ success │ 1234 │        1500
+    "#]]
+    .assert_eq(&out);
+    expect![[r#"
+        n.gold.a                             success           1,234 rows      1.5 s
+        1 succeeded
+    "#]]
+    .assert_eq(&err);
+}
+
+#[test]
+fn all_run_in_order_and_what_depends_on_a_failure_is_skipped() {
+    let server = server(&["b"], false);
+    let (code, out, err) = server.rat(&["run", "--all", "--jobs", "1", "-o", "csv"]);
+    assert_eq!(code, 1);
+    assert_eq!(started(&server), ["a", "b", "x"]);
+    expect![[r#"
+        pipeline,run,status,rows,duration_ms
+        n.gold.a,019a0000-0000-7000-8000-000000000001,success,1234,1500
+        n.gold.b,019a0000-0000-7000-8000-000000000002,failed,1234,1500
+        n.gold.c,,skipped,,
+        n.gold.x,019a0000-0000-7000-8000-000000000003,success,1234,1500
+    "#]]
+    .assert_eq(&out);
+    assert!(
+        err.contains("no such column (SQL_INVALID)") && err.contains("n.gold.b did not succeed"),
+        "{err}"
+    );
+}
+
+#[test]
+fn json_holds_what_the_api_said_of_each_run() {
+    let (code, out, _) = server(&[], false).rat(&["run", "n.gold.a", "n.gold.x", "-o", "json"]);
+    assert_eq!(code, 0);
+    let runs: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(runs.as_array().unwrap().len(), 2);
+    assert_eq!(runs[0]["rows_written"], 1234);
+}
+
+#[test]
+fn fresh_pipelines_are_left_out_when_only_stale_ones_are_wanted() {
+    let server = server(&[], false);
+    let (code, _, err) = server.rat(&["run", "--all", "--stale", "--jobs", "1"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(started(&server), ["a", "b", "c"]);
+    assert!(err.contains("1 up to date"), "{err}");
+}
+
+#[test]
+fn an_unknown_pipeline_is_named_before_anything_starts() {
+    let server = server(&[], false);
+    let (code, _, err) = server.rat(&["run", "n.gold.a", "n.gold.nope", "n.gold.nada"]);
+    assert_eq!(code, 2);
+    assert_eq!(err, "error: no such pipeline: n.gold.nada, n.gold.nope\n");
+    assert_eq!(started(&server), Vec::<String>::new());
+}
+
+#[test]
+fn ctrl_c_asks_to_cancel_and_a_second_one_leaves() {
+    use nix::sys::signal::{Signal, kill};
+    let server = server(&[], true);
+    let mut command = crate::support::rat();
+    command.args(["--server", &server.url, "run", "--all"]);
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    crate::support::wait_for("the runs to be watched", || {
+        let looks = server
+            .seen()
+            .iter()
+            .filter(|line| line.starts_with("GET /api/v1/runs/"))
+            .count();
+        (looks > 3).then_some(())
+    });
+    kill(pid, Signal::SIGINT).unwrap();
+    crate::support::wait_for("both runs to be cancelled", || {
+        let cancels = server
+            .changes()
+            .iter()
+            .filter(|line| line.ends_with("/cancel"))
+            .count();
+        (cancels == 2).then_some(())
+    });
+    kill(pid, Signal::SIGINT).unwrap();
+    let (code, _, err) = crate::support::text(&child.wait_with_output().unwrap());
+    assert_eq!(code, 1, "{err}");
+    let mut started = started(&server);
+    started.sort();
+    assert_eq!(started, ["a", "x"], "nothing more was started");
+}

@@ -1,0 +1,149 @@
+//! Exit codes, errors and completions.
+
+use crate::support::{Server, error, ok, rat, run};
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    for arguments in [
+        &["no-such-command"][..],
+        &["run"],
+        &["run", "--all", "a.gold.b"],
+        &["run", "not a name"],
+        &["run", "platinum.x"],
+        &["query", "SELECT 1", "--limit", "0"],
+        &["runs", "--status", "sleeping"],
+        &["logs", "not-a-run"],
+        &["--server", "ftp://x", "health"],
+        &["dev", "--scale", "1"],
+        &["dev", "--demo", "tpch", "--scale", "0"],
+        &["upload", "zone"],
+        &["upload", "Bad Zone", "file"],
+    ] {
+        let (code, out, err) = run(rat()
+            .args(["--server", "http://127.0.0.1:1"])
+            .args(arguments));
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {err}");
+        assert!(err.starts_with("error:"), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn nobody_there_ends_with_1_and_says_where_it_was_looked_for() {
+    let (code, out, err) = run(rat().args(["--server", "http://127.0.0.1:1", "tables"]));
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(
+        err.starts_with("error: cannot reach ratd at http://127.0.0.1:1; is it running"),
+        "{err}"
+    );
+}
+
+#[test]
+fn an_error_of_the_server_is_shown_with_code_and_request_id() {
+    let server = Server::start(|_| error(404, "NOT_FOUND", "table a.gold.b does not exist"));
+    let (code, _, err) = server.rat(&["tables", "a.gold.b"]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        err,
+        "error: table a.gold.b does not exist (NOT_FOUND, request id 0199-test)\n"
+    );
+}
+
+#[test]
+fn a_get_is_repeated_and_a_post_is_not() {
+    let server = Server::start(|_| error(503, "UNAVAILABLE", "later"));
+    assert_eq!(server.rat(&["tables"]).0, 1);
+    assert_eq!(server.seen().len(), 3);
+    let server = Server::start(|_| error(503, "UNAVAILABLE", "later"));
+    assert_eq!(server.rat(&["run", "a.gold.b"]).0, 1);
+    assert_eq!(server.seen(), ["POST /api/v1/runs"]);
+}
+
+#[test]
+fn a_request_over_the_rate_limit_is_sent_again_when_the_server_says() {
+    let refused = std::sync::atomic::AtomicBool::new(false);
+    let server = Server::start(move |_| {
+        if !refused.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            return (429, "retry-after: 0\r\n", String::new());
+        }
+        ok(
+            serde_json::json!({"run_id": "019a0000-0000-7000-8000-000000000000", "status": "pending"}),
+        )
+    });
+    let (code, out, err) = server.rat(&["run", "a.gold.b"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "019a0000-0000-7000-8000-000000000000\n"),
+        "{err}"
+    );
+}
+
+#[test]
+fn the_api_key_is_sent_and_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let server = Server::start(|_| error(401, "UNAUTHENTICATED", "no"));
+    let (_, out, err) = server.rat(&["--api-key-file", file.to_str().unwrap(), "tables"]);
+    assert_eq!(
+        server.requests()[0].headers["authorization"],
+        "Bearer s3cret"
+    );
+    assert!(!format!("{out}{err}").contains("s3cret"));
+}
+
+#[test]
+fn a_missing_key_file_is_named() {
+    let (code, _, err) = run(rat().args(["--api-key-file", "/nonexistent/key", "tables"]));
+    assert_eq!(code, 1);
+    assert!(
+        err.starts_with("error: cannot read the API key from /nonexistent/key: "),
+        "{err}"
+    );
+}
+
+#[test]
+fn health_ends_with_1_unless_all_is_well() {
+    let health = |status: &'static str| {
+        let server = Server::start(move |_| {
+            ok(serde_json::json!({"status": status, "services": {"runner": "down"}, "plugins": {}}))
+        });
+        server.rat(&["health"])
+    };
+    assert_eq!(health("ok").0, 0);
+    let (code, out, _) = health("degraded");
+    assert_eq!(code, 1);
+    assert!(
+        out.contains("is degraded") && out.contains("runner"),
+        "{out}"
+    );
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let (code, out, _) = run(rat().args(["completions", shell]));
+        assert_eq!(code, 0, "{shell}");
+        assert!(out.contains("apply") && out.contains("prune"), "{shell}");
+        assert!(!out.contains("dev-child"), "{shell} shows a hidden command");
+    }
+}
+
+#[test]
+fn the_version_is_printed() {
+    let (code, out, _) = run(rat().arg("version"));
+    assert_eq!(code, 0);
+    assert!(
+        out.starts_with(concat!("rat ", env!("CARGO_PKG_VERSION"))),
+        "{out}"
+    );
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let command = format!("{} completions bash | head -1", env!("CARGO_BIN_EXE_rat"));
+    let output = std::process::Command::new("/bin/sh")
+        .args(["-c", &command])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
