@@ -67,7 +67,7 @@ impl<'a> RunLogs<'a> {
             query.push(" ON CONFLICT (run_id, seq) DO NOTHING");
             tx.execute(query.build()).await.or_missing("run", run)?;
         }
-        Ok(tx.commit().await.or_missing("run", run)?)
+        tx.commit().await.or_missing("run", run)
     }
 
     /// Up to `limit` (at most 10 000) lines with a `seq` greater than `after`, in order.

@@ -1,5 +1,7 @@
 //! The same behaviour on SQLite in a file, on SQLite in memory and on PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod binds;
 mod faults;
 mod files;

@@ -40,6 +40,9 @@ async fn head(store: &Store) -> Option<String> {
         .iter()
         .map(|(path, text)| (path.as_str(), text.as_bytes()));
     assert_eq!(stored, (!sources.is_empty()).then(|| source_hash(files)));
+    // The runner's side of the same rule.
+    let theirs = rat_pipeline::source_hash(&sources);
+    assert!(stored.as_ref().is_none_or(|stored| *stored == theirs));
     stored
 }
 
