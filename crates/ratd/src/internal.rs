@@ -1,0 +1,229 @@
+//! The internal listener: the catalog for runs and queries, and the callback of runs.
+//!
+//! Who calls is what the bearer token says: a run's token gives that run's scope, a query's token
+//! its caller's eyes. There is no other credential here, no user and no public route; that the
+//! listener is a socket for RAT's own group or on loopback is the first fence, the token the
+//! second.
+
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use rat_catalog::{Caller, Catalog, QueryScope, Readable, RunScope};
+use rat_scheduler::{Handle, QueryTokens, RunTokens};
+use rat_service::ErrorChain;
+use rat_store::RunRecord;
+use rat_types::{Kind, RunId, RunOutcome};
+use serde_json::{Value, json};
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Longest outcome: a result with three sample rows for each of many quality tests.
+const MAX_OUTCOME_BYTES: usize = 4 << 20;
+
+/// What the routes work with.
+#[derive(Debug, Clone)]
+pub(crate) struct Internal {
+    pub(crate) catalog: Catalog,
+    pub(crate) scheduler: Handle,
+    pub(crate) run_tokens: RunTokens,
+    pub(crate) query_tokens: QueryTokens,
+}
+
+/// Everything that the internal listener serves.
+pub(crate) fn router(internal: Internal) -> Router {
+    let iceberg = rat_catalog::rest::router(internal.catalog.clone())
+        .layer(from_fn_with_state(internal.clone(), name_caller));
+    Router::new()
+        .route("/internal/v1/runs/{id}/outcome", post(outcome))
+        .layer(DefaultBodyLimit::max(MAX_OUTCOME_BYTES))
+        .with_state(internal)
+        .nest_service("/iceberg", iceberg)
+        .layer(CatchPanicLayer::new())
+}
+
+fn bearer(request: &Request) -> Option<&str> {
+    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Puts the caller into the request. The catalog answers a request without one with 401, in the
+/// words of its protocol.
+async fn name_caller(
+    State(internal): State<Internal>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let token = bearer(&request).map(str::to_owned);
+    // The catalog sees a scope and never a token.
+    request.headers_mut().remove(AUTHORIZATION);
+    if let Some(token) = token {
+        match internal.caller(&token).await {
+            Ok(Some(caller)) => {
+                request.extensions_mut().insert(caller);
+            }
+            Ok(None) => {}
+            Err(error) => return unavailable(&error),
+        }
+    }
+    next.run(request).await
+}
+
+impl Internal {
+    async fn caller(&self, token: &str) -> Result<Option<Caller>, rat_store::Error> {
+        if let Some(identity) = self.query_tokens.lookup(token) {
+            let scope = QueryScope {
+                identity,
+                readable: Readable::All,
+            };
+            return Ok(Some(Caller::Query(scope)));
+        }
+        let run = self.run_tokens.lookup(token).await?;
+        Ok(run.map(
+            |RunRecord {
+                 id,
+                 pipeline,
+                 readable,
+                 ..
+             }| {
+                Caller::Run(RunScope {
+                    run_id: id,
+                    ident: pipeline,
+                    readable,
+                })
+            },
+        ))
+    }
+}
+
+/// The specification's body for a server that cannot answer now.
+fn unavailable(error: &rat_store::Error) -> Response {
+    tracing::warn!(error = %ErrorChain(error), "failed to look a token up");
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let body = json!({"error": {
+        "message": "the platform database does not answer",
+        "type": "ServiceUnavailableException",
+        "code": status.as_u16(),
+    }});
+    (status, Json(body)).into_response()
+}
+
+/// A run reports its end.
+async fn outcome(
+    State(internal): State<Internal>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<StatusCode, Fault> {
+    let token = bearer(&request).ok_or_else(Fault::unauthenticated)?;
+    let run = internal
+        .run_tokens
+        .lookup(token)
+        .await
+        .map_err(|error| Fault::store(&error))?;
+    let run = run.ok_or_else(Fault::unauthenticated)?;
+    if id.parse::<RunId>().ok() != Some(run.id) {
+        return Err(Fault::new(
+            Kind::PermissionDenied,
+            "the token is another run's",
+        ));
+    }
+    let outcome = read_outcome(request).await?;
+    match internal.scheduler.outcome(run.id, outcome).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(rat_scheduler::Error::Store(error)) => Err(Fault::store(&error)),
+        Err(error) => Err(Fault::new(error.kind(), error.to_string())),
+    }
+}
+
+async fn read_outcome(request: Request) -> Result<RunOutcome, Fault> {
+    let body = axum::body::to_bytes(request.into_body(), MAX_OUTCOME_BYTES).await;
+    let body = body.map_err(|_| {
+        Fault::new(
+            Kind::PayloadTooLarge,
+            format!("an outcome has at most {MAX_OUTCOME_BYTES} bytes"),
+        )
+    })?;
+    serde_json::from_slice(&body).map_err(|error| {
+        Fault::new(
+            Kind::InvalidArgument,
+            format!("not a run's outcome: {error}"),
+        )
+    })
+}
+
+/// A refused callback, in RAT's envelope.
+#[derive(Debug)]
+struct Fault {
+    kind: Kind,
+    message: String,
+}
+
+impl Fault {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    fn unauthenticated() -> Self {
+        Self::new(
+            Kind::Unauthenticated,
+            "the token is missing, wrong, or its run has ended",
+        )
+    }
+
+    fn store(error: &rat_store::Error) -> Self {
+        tracing::warn!(error = %ErrorChain(error), "failed to store the outcome of a run");
+        Self::new(Kind::Unavailable, "the platform database does not answer")
+    }
+
+    fn parts(&self) -> (StatusCode, &'static str, &'static str) {
+        match self.kind {
+            Kind::Unauthenticated => (
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHENTICATED",
+                "AUTHENTICATION",
+            ),
+            Kind::PermissionDenied => (StatusCode::FORBIDDEN, "FORBIDDEN", "AUTHORIZATION"),
+            Kind::PayloadTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "INVALID_ARGUMENT",
+                "VALIDATION",
+            ),
+            Kind::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND", "NOT_FOUND"),
+            Kind::InvalidArgument => (StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", "VALIDATION"),
+            Kind::Conflict | Kind::AlreadyExists => {
+                (StatusCode::CONFLICT, "ALREADY_EXISTS", "CONFLICT")
+            }
+            Kind::Unavailable
+            | Kind::ResourceExhausted
+            | Kind::DeadlineExceeded
+            | Kind::Cancelled
+            | Kind::Upstream => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "UNAVAILABLE",
+                "UNAVAILABLE",
+            ),
+            Kind::Internal | Kind::NotImplemented => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "INTERNAL")
+            }
+        }
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let (status, code, sort) = self.parts();
+        let body: Value = json!({"error": {"code": code, "type": sort, "message": self.message}});
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = axum::http::HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
