@@ -1,27 +1,311 @@
 //! Why SQL could not be planned or executed.
+//!
+//! One enum for runs, tests and queries, because the same statement can fail in the same ways in
+//! each of them. Messages are written for the author of the SQL.
 
-use rat_types::Kind;
+use std::time::Duration;
 
-/// A failure of the engine. Messages are for the author of the SQL.
+use datafusion::arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use rat_pipeline::{Problems, RenderError};
+use rat_types::{Kind, RunFailure, TableIdent};
+
+use crate::lake;
+
+/// A failure of the engine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A service that is needed does not answer.
-    #[error("{0}")]
-    Unavailable(String),
+    /// The pipeline's files are wrong.
+    #[error(transparent)]
+    Pipeline(#[from] Problems),
+    /// A template does not render.
+    #[error(transparent)]
+    Template(#[from] RenderError),
+    /// The SQL does not parse, or does not fit the tables that it names.
+    #[error("{message}")]
+    Sql {
+        /// What the planner says.
+        message: String,
+    },
+    /// The statement does something else than read.
+    #[error("only a query is allowed here (SELECT, WITH or VALUES), not {statement}")]
+    NotAQuery {
+        /// What it is.
+        statement: String,
+    },
+    /// A table does not exist, or the caller may not know that it does.
+    #[error("table {table} does not exist{hint}")]
+    TableNotFound {
+        /// As it was written.
+        table: String,
+        /// A comma and a guess at what was meant, or nothing.
+        hint: String,
+    },
+    /// A pipeline reads a table that it does not declare, so its token does not cover it.
+    #[error(
+        "table {table} is read without ref(): write {{{{ ref('{table}') }}}}, so that RAT knows that this pipeline depends on it"
+    )]
+    TableNotReferenced {
+        /// The table.
+        table: TableIdent,
+    },
+    /// No landing file matches.
+    #[error("no landing file matches {pattern}{hint}")]
+    LandingFileNotFound {
+        /// As it was written.
+        pattern: String,
+        /// What there is instead, or nothing.
+        hint: String,
+    },
+    /// A landing file is not what the pipeline takes it for.
+    #[error(transparent)]
+    LandingFile(#[from] LandingFileError),
+    /// A column of the result has a type that a table cannot have.
+    #[error("{message}")]
+    TypeUnsupported {
+        /// Which column, and what to do.
+        message: String,
+    },
+    /// The result does not fit the existing table.
+    #[error("{message}")]
+    SchemaIncompatible {
+        /// Which column, and why.
+        message: String,
+    },
+    /// The data do not allow what the SQL asks for: a cast, a division.
+    #[error("{message}")]
+    Execution {
+        /// What the executor says.
+        message: String,
+    },
+    /// Tests of severity `error` failed.
+    #[error("quality tests failed: {}", tests.join(", "))]
+    QualityFailed {
+        /// Their names.
+        tests: Vec<String>,
+    },
+    /// Somebody else changed the same thing.
+    #[error("{message}")]
+    Conflict {
+        /// What.
+        message: String,
+    },
+    /// It took too long.
+    #[error("{what} took longer than {}", seconds(*limit))]
+    Timeout {
+        /// What was going on.
+        what: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// Somebody said so.
+    #[error("cancelled")]
+    Cancelled,
+    /// The memory limit, or the disk space for spilling.
+    #[error("{message}")]
+    OutOfMemory {
+        /// Who asked for how much.
+        message: String,
+    },
+    /// The catalog does not answer.
+    #[error("{message}")]
+    Unavailable {
+        /// Who, and why.
+        message: String,
+    },
+    /// The catalog refuses the token.
+    #[error("{message}")]
+    PermissionDenied {
+        /// What was refused.
+        message: String,
+    },
+    /// A fault of ours.
+    #[error("{message}")]
+    Internal {
+        /// Detail for whoever mends it.
+        message: String,
+    },
+}
+
+/// What is wrong with a landing file, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}{}: {message}", self.place())]
+pub struct LandingFileError {
+    /// Zone and path.
+    pub file: String,
+    /// Line, from 1, where it is known.
+    pub line: Option<u64>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl LandingFileError {
+    fn place(&self) -> String {
+        self.line
+            .map(|line| format!(", line {line}"))
+            .unwrap_or_default()
+    }
+}
+
+fn seconds(limit: Duration) -> String {
+    if limit.subsec_nanos() == 0 {
+        format!("{} s", limit.as_secs())
+    } else {
+        format!("{:.3} s", limit.as_secs_f64())
+    }
 }
 
 impl Error {
     /// What sort of failure this is.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Unavailable(_) => Kind::Unavailable,
+            Self::Pipeline(problems) => problems.kind(),
+            Self::Template(error) => error.kind(),
+            Self::Sql { .. }
+            | Self::NotAQuery { .. }
+            | Self::TableNotReferenced { .. }
+            | Self::LandingFile(_)
+            | Self::TypeUnsupported { .. }
+            | Self::SchemaIncompatible { .. }
+            | Self::Execution { .. }
+            | Self::QualityFailed { .. } => Kind::InvalidArgument,
+            Self::TableNotFound { .. } | Self::LandingFileNotFound { .. } => Kind::NotFound,
+            Self::Conflict { .. } => Kind::Conflict,
+            Self::Timeout { .. } => Kind::DeadlineExceeded,
+            Self::Cancelled => Kind::Cancelled,
+            Self::OutOfMemory { .. } => Kind::ResourceExhausted,
+            Self::Unavailable { .. } => Kind::Unavailable,
+            Self::PermissionDenied { .. } => Kind::PermissionDenied,
+            Self::Internal { .. } => Kind::Internal,
         }
     }
 
     /// Stable code.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Unavailable(_) => "CATALOG_UNAVAILABLE",
+            Self::Pipeline(problems) => problems.reason(),
+            Self::Template(error) => error.reason(),
+            Self::Sql { .. } => "SQL_INVALID",
+            Self::NotAQuery { .. } => "SQL_NOT_READ_ONLY",
+            Self::TableNotFound { .. } => "TABLE_NOT_FOUND",
+            Self::TableNotReferenced { .. } => "TABLE_NOT_REFERENCED",
+            Self::LandingFileNotFound { .. } => "LANDING_FILE_NOT_FOUND",
+            Self::LandingFile(_) => "LANDING_FILE_INVALID",
+            Self::TypeUnsupported { .. } => "TYPE_UNSUPPORTED",
+            Self::SchemaIncompatible { .. } => "SCHEMA_INCOMPATIBLE",
+            Self::Execution { .. } => "EXECUTION_FAILED",
+            Self::QualityFailed { .. } => "QUALITY_FAILED",
+            Self::Conflict { .. } => "CONFLICT",
+            Self::Timeout { .. } => "TIMEOUT",
+            Self::Cancelled => "CANCELLED",
+            Self::OutOfMemory { .. } => "OUT_OF_MEMORY",
+            Self::Unavailable { .. } => "CATALOG_UNAVAILABLE",
+            Self::PermissionDenied { .. } => "PERMISSION_DENIED",
+            Self::Internal { .. } => "INTERNAL",
         }
     }
+
+    /// The failure as a run reports it.
+    pub fn to_failure(&self) -> RunFailure {
+        RunFailure::new(self.reason(), self.to_string())
+    }
+
+    pub(crate) fn sql(message: impl Into<String>) -> Self {
+        Self::Sql {
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::Internal {
+            message: message.into(),
+        }
+    }
+}
+
+/// What DataFusion reports, sorted into what it means for the author of the SQL.
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        let place = place(&error);
+        let root = error.find_root();
+        let message = format!("{}{place}", first_line(&root.message()));
+        match root {
+            DataFusionError::External(cause) => match cause.downcast_ref::<LandingFileError>() {
+                Some(error) => Self::LandingFile(error.clone()),
+                None => lake::from_external(cause.as_ref()).unwrap_or_else(|| Self::Internal {
+                    message: chain(cause.as_ref()),
+                }),
+            },
+            DataFusionError::ResourcesExhausted(_) => Self::OutOfMemory {
+                message: out_of_memory(&message),
+            },
+            DataFusionError::SQL(parser, _) => Self::Sql {
+                message: parser.to_string(),
+            },
+            DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::Configuration(_) => Self::Sql { message },
+            DataFusionError::Execution(_) => Self::Execution { message },
+            DataFusionError::ArrowError(cause, _) => arrow(cause, message),
+            DataFusionError::IoError(cause) if cause.kind() == std::io::ErrorKind::StorageFull => {
+                Self::OutOfMemory { message }
+            }
+            // The variants depend on features that other crates may turn on.
+            _ => Self::Internal { message },
+        }
+    }
+}
+
+fn arrow(cause: &ArrowError, message: String) -> Error {
+    match cause {
+        ArrowError::CastError(_)
+        | ArrowError::ParseError(_)
+        | ArrowError::ComputeError(_)
+        | ArrowError::DivideByZero
+        | ArrowError::ArithmeticOverflow(_)
+        | ArrowError::InvalidArgumentError(_) => Error::Execution { message },
+        ArrowError::MemoryError(_) => Error::OutOfMemory { message },
+        _ => Error::Internal { message },
+    }
+}
+
+/// Where in the rendered statement the planner found a mistake.
+fn place(error: &DataFusionError) -> String {
+    match error.diagnostic().and_then(|diagnostic| diagnostic.span) {
+        Some(span) => {
+            let (line, column) = (span.start.line, span.start.column);
+            format!(" (line {line}, column {column} of the rendered SQL)")
+        }
+        None => String::new(),
+    }
+}
+
+/// An error and its causes, on one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// The one line that says who asked for how much, without the list of who holds how much.
+fn out_of_memory(message: &str) -> String {
+    let text = message.split("\nError: ").last().unwrap_or(message);
+    let text = text.lines().next().unwrap_or_default();
+    format!("the memory limit is reached: {text}")
+}
+
+/// DataFusion appends hints for its own developers after the first line.
+fn first_line(message: &str) -> String {
+    message
+        .split("\n\nbacktrace: ")
+        .next()
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned()
 }

@@ -2,6 +2,7 @@
 //!
 //! Whether a statement only reads is decided on its logical plan, not on its text.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,11 +12,19 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use futures::Stream;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
 use rat_types::{NamespaceName, Secret};
+use tokio_util::sync::CancellationToken;
 
 use crate::Error;
+use crate::lake::LakeTables;
+use crate::limits::Limits;
+use crate::session::Sessions;
+use crate::statement::{self, Purpose};
+use crate::tables::{Pinned, Tables, ident_of, pin};
 
 /// Limits of read-only queries.
 #[derive(Debug, Clone)]
@@ -51,7 +60,9 @@ pub struct Query {
 /// Executes read-only queries; cheap to clone, and all clones share the memory limit.
 #[derive(Debug, Clone)]
 pub struct ReadOnlySession {
-    config: QueryConfig,
+    sessions: Sessions,
+    max_rows: u64,
+    timeout: Duration,
 }
 
 impl ReadOnlySession {
@@ -60,19 +71,117 @@ impl ReadOnlySession {
     /// # Errors
     /// The folder for spilled data cannot be used.
     pub fn new(config: QueryConfig) -> Result<Self, Error> {
-        Ok(Self { config })
+        let QueryConfig {
+            memory_limit,
+            spill_dir,
+            target_partitions,
+            max_rows,
+            timeout,
+        } = config;
+        let sessions = Sessions::new(memory_limit, &spill_dir, target_partitions)?;
+        Ok(Self {
+            sessions,
+            max_rows,
+            timeout,
+        })
     }
 
-    /// Plans and starts `query`. Dropping the stream stops it.
+    /// Plans and starts `query`. Dropping the future or the stream stops it.
     ///
     /// # Errors
     /// The statement is not valid, not read-only or names a table that does not exist; the
     /// catalog does not answer; the time limit passes while planning.
     pub async fn execute(&self, query: Query) -> Result<QueryStream, Error> {
-        let _ = (&self.config, query);
-        Err(Error::Unavailable(
-            "the query engine is not wired up yet".to_owned(),
-        ))
+        let tables = LakeTables::connect(&query.control_plane, &query.token)?;
+        let rows = query
+            .limit
+            .map_or(self.max_rows, |limit| limit.min(self.max_rows));
+        self.start(&query.sql, &query.namespace, rows, &tables)
+            .await
+    }
+
+    async fn start(
+        &self,
+        sql: &str,
+        namespace: &NamespaceName,
+        max_rows: u64,
+        tables: &dyn Tables,
+    ) -> Result<QueryStream, Error> {
+        let limits = Limits::new(CancellationToken::new(), "the query", self.timeout);
+        let batches = limits
+            .within(self.plan(sql, namespace, max_rows, tables))
+            .await?;
+        let truncated = Arc::new(AtomicBool::new(false));
+        let schema = batches.schema();
+        let cut = Cut {
+            batches,
+            left: max_rows,
+            truncated: Arc::clone(&truncated),
+            limits,
+        };
+        let batches = futures::stream::try_unfold(cut, Cut::next).boxed();
+        Ok(QueryStream {
+            schema,
+            batches,
+            truncated,
+        })
+    }
+
+    async fn plan(
+        &self,
+        sql: &str,
+        namespace: &NamespaceName,
+        max_rows: u64,
+        tables: &dyn Tables,
+    ) -> Result<SendableRecordBatchStream, Error> {
+        let parsed = statement::parse(sql, Purpose::Query)?;
+        let mut wanted = BTreeSet::new();
+        for reference in &parsed.tables {
+            wanted.insert(ident_of(reference, namespace)?);
+        }
+        let mut pinned = Pinned::new();
+        pin(tables, namespace, &wanted, &mut pinned).await?;
+        let session = self.sessions.open(namespace);
+        session.add_tables(pinned)?;
+        let mut plan = session.plan(parsed.statement, Purpose::Query).await?;
+        if !matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
+            // One row more than wanted tells whether there are more.
+            let fetch = usize::try_from(max_rows.saturating_add(1)).unwrap_or(usize::MAX);
+            plan = LogicalPlanBuilder::from(plan)
+                .limit(0, Some(fetch))?
+                .build()?;
+        }
+        session.execute(session.prepare(&plan).await?)
+    }
+}
+
+/// A result on its way out.
+struct Cut {
+    batches: SendableRecordBatchStream,
+    /// Rows that may still be sent.
+    left: u64,
+    truncated: Arc<AtomicBool>,
+    limits: Limits,
+}
+
+impl Cut {
+    async fn next(mut self) -> Result<Option<(RecordBatch, Self)>, Error> {
+        let next = async { Ok(self.batches.next().await.transpose()?) };
+        let Some(batch) = self.limits.within(next).await? else {
+            return Ok(None);
+        };
+        let rows = batch.num_rows() as u64;
+        if rows <= self.left {
+            self.left -= rows;
+            return Ok(Some((batch, self)));
+        }
+        self.truncated.store(true, Ordering::Release);
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let batch = batch.slice(0, usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left = 0;
+        Ok(Some((batch, self)))
     }
 }
 
@@ -102,3 +211,6 @@ impl Stream for QueryStream {
         self.batches.as_mut().poll_next(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

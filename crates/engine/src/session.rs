@@ -1,0 +1,171 @@
+//! DataFusion, set up so that a statement can reach exactly the tables that it was given.
+//!
+//! Every statement gets a session of its own; memory and spill space are shared by all of them,
+//! so that the limit is the process's and not each statement's. Nothing is configured that would
+//! open a file by its name: no information schema, no file tables, no factories for tables or
+//! functions.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
+};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream, execute_stream_partitioned};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
+use rat_types::{NamespaceName, TableIdent};
+
+use crate::Error;
+use crate::statement::{self, Purpose};
+
+/// Consumers that an out-of-memory message names.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
+/// Schema of the tables that stand for calls of file functions; no layer has this name.
+const CALLS: &str = "landing";
+
+/// What all sessions share.
+#[derive(Debug, Clone)]
+pub(crate) struct Sessions {
+    runtime: Arc<RuntimeEnv>,
+    target_partitions: usize,
+}
+
+impl Sessions {
+    pub(crate) fn new(
+        memory_limit: usize,
+        spill_dir: &Path,
+        target_partitions: usize,
+    ) -> Result<Self, Error> {
+        std::fs::create_dir_all(spill_dir).map_err(|error| {
+            let folder = spill_dir.display();
+            Error::internal(format!(
+                "the folder for spilled data, {folder}, cannot be made: {error}"
+            ))
+        })?;
+        let pool = TrackConsumersPool::new(FairSpillPool::new(memory_limit), NAMED_CONSUMERS);
+        let mode = DiskManagerMode::Directories(vec![spill_dir.to_owned()]);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
+            .build_arc()?;
+        Ok(Self {
+            runtime,
+            target_partitions: target_partitions.max(1),
+        })
+    }
+
+    /// A session without any table, in which two-part names belong to `namespace`.
+    pub(crate) fn open(&self, namespace: &NamespaceName) -> Session {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.target_partitions)
+            .with_information_schema(false)
+            .with_default_catalog_and_schema(namespace.as_str(), CALLS)
+            .with_create_default_catalog_and_schema(false);
+        config.options_mut().sql_parser.collect_spans = true;
+        let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
+        Session {
+            context,
+            namespace: namespace.clone(),
+        }
+    }
+}
+
+/// One statement's session.
+pub(crate) struct Session {
+    context: SessionContext,
+    namespace: NamespaceName,
+}
+
+impl Session {
+    pub(crate) fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Makes tables of the lake known.
+    pub(crate) fn add_tables(
+        &self,
+        tables: BTreeMap<TableIdent, Arc<dyn TableProvider>>,
+    ) -> Result<(), Error> {
+        for (ident, table) in tables {
+            self.add(
+                ident.namespace.as_str(),
+                ident.layer.as_str(),
+                ident.name.as_str(),
+                table,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Makes the table of a call known.
+    pub(crate) fn add_call(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<(), Error> {
+        self.add(self.namespace.as_str(), CALLS, name, table)
+    }
+
+    fn add(
+        &self,
+        catalog: &str,
+        schema: &str,
+        name: &str,
+        table: Arc<dyn TableProvider>,
+    ) -> Result<(), Error> {
+        let catalog = self.context.catalog(catalog).unwrap_or_else(|| {
+            let new: Arc<dyn CatalogProvider> = Arc::new(MemoryCatalogProvider::new());
+            self.context.register_catalog(catalog, Arc::clone(&new));
+            new
+        });
+        let schema = match catalog.schema(schema) {
+            Some(known) => known,
+            None => {
+                let new: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+                catalog.register_schema(schema, Arc::clone(&new))?;
+                new
+            }
+        };
+        schema.register_table(name.to_owned(), table)?;
+        Ok(())
+    }
+
+    /// The logical plan, which only reads.
+    pub(crate) async fn plan(
+        &self,
+        statement: Statement,
+        purpose: Purpose,
+    ) -> Result<LogicalPlan, Error> {
+        let plan = self.context.state().statement_to_plan(statement).await?;
+        statement::check_plan(&plan, purpose)?;
+        Ok(plan)
+    }
+
+    /// The plan, ready to be executed.
+    pub(crate) async fn prepare(
+        &self,
+        plan: &LogicalPlan,
+    ) -> Result<Arc<dyn ExecutionPlan>, Error> {
+        Ok(self.context.state().create_physical_plan(plan).await?)
+    }
+
+    /// Starts a plan. Dropping the stream stops it.
+    pub(crate) fn execute(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> Result<SendableRecordBatchStream, Error> {
+        Ok(execute_stream(plan, self.context.task_ctx())?)
+    }
+
+    /// Starts a plan, as one stream per partition.
+    pub(crate) fn execute_partitioned(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> Result<Vec<SendableRecordBatchStream>, Error> {
+        Ok(execute_stream_partitioned(plan, self.context.task_ctx())?)
+    }
+}

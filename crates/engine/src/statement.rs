@@ -1,0 +1,377 @@
+//! From SQL text to one query whose tables are known.
+//!
+//! The text is parsed, never searched: what a statement does is decided on its syntax tree and
+//! again on its logical plan, so no way of writing it can hide anything.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::TableReference;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::{
+    FunctionArg, Ident, ObjectName, Statement as SqlStatement, TableFactor, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+
+use crate::Error;
+use crate::landing::Call;
+
+/// Nesting of expressions and subqueries.
+const RECURSION_LIMIT: usize = 64;
+/// Bytes of SQL; a template may render to no more.
+const MAX_SQL_BYTES: usize = 1_000_000;
+/// Table functions that compute their rows and read nothing.
+const HARMLESS_FUNCTIONS: [&str; 2] = ["generate_series", "range"];
+
+/// A parsed statement.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    /// The statement, calls of file functions replaced by the names in `calls`.
+    pub(crate) statement: Statement,
+    /// What it calls file functions for, with the table name that stands for each call.
+    pub(crate) calls: Vec<(String, Call)>,
+    /// Tables that it names, without its own common table expressions.
+    pub(crate) tables: Vec<TableReference>,
+}
+
+/// What may be done with a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Its rows become a table or a test's verdict: file functions allowed.
+    Pipeline,
+    /// Its rows go to a person: EXPLAIN allowed, file functions not.
+    Query,
+}
+
+/// Parses exactly one query.
+pub(crate) fn parse(sql: &str, purpose: Purpose) -> Result<Parsed, Error> {
+    if sql.len() > MAX_SQL_BYTES {
+        let length = sql.len();
+        return Err(Error::sql(format!(
+            "the statement has {length} bytes, at most {MAX_SQL_BYTES} are allowed"
+        )));
+    }
+    let mut statements = DFParserBuilder::new(sql)
+        .with_dialect(&GenericDialect {})
+        .with_recursion_limit(RECURSION_LIMIT)
+        .build()?
+        .parse_statements()?;
+    let Some(mut statement) = statements.pop_front() else {
+        return Err(Error::sql("there is no statement"));
+    };
+    if !statements.is_empty() {
+        let count = statements.len() + 1;
+        return Err(Error::sql(format!(
+            "there are {count} statements, write exactly one"
+        )));
+    }
+    let mut visitor = FunctionVisitor {
+        purpose,
+        calls: Vec::new(),
+        harmless: BTreeSet::new(),
+    };
+    let query = query_of(&mut statement, purpose)?;
+    if let ControlFlow::Break(error) = query.visit(&mut visitor) {
+        return Err(*error);
+    }
+    let FunctionVisitor {
+        calls, harmless, ..
+    } = visitor;
+    let tables = resolve_table_references(&statement, true)?
+        .0
+        .into_iter()
+        .filter(|table| {
+            let bare = table.schema().is_none();
+            let stands_for_call = calls.iter().any(|(name, _)| name == table.table());
+            !(bare && (stands_for_call || harmless.contains(table.table())))
+        })
+        .collect();
+    Ok(Parsed {
+        statement,
+        calls,
+        tables,
+    })
+}
+
+/// The query in `statement`, which must be one.
+fn query_of(statement: &mut Statement, purpose: Purpose) -> Result<&mut SqlStatement, Error> {
+    let refused = Error::NotAQuery {
+        statement: first_words(&statement.to_string()),
+    };
+    match statement {
+        Statement::Statement(inner) => match **inner {
+            SqlStatement::Query(_) => Ok(inner),
+            _ => Err(refused),
+        },
+        Statement::Explain(explain) if purpose == Purpose::Query => {
+            query_of(&mut explain.statement, Purpose::Pipeline)
+        }
+        _ => Err(refused),
+    }
+}
+
+fn first_words(statement: &str) -> String {
+    let words: Vec<&str> = statement.split_whitespace().take(2).collect();
+    words.join(" ").chars().take(40).collect()
+}
+
+/// Takes calls of file functions out of a statement.
+struct FunctionVisitor {
+    purpose: Purpose,
+    calls: Vec<(String, Call)>,
+    harmless: BTreeSet<String>,
+}
+
+impl VisitorMut for FunctionVisitor {
+    type Break = Box<Error>;
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+        let result = match factor {
+            TableFactor::Table { name, args, .. } => match args.take() {
+                Some(given) => self.table_function(name, &given.args).map(|replaced| {
+                    if !replaced {
+                        *args = Some(given);
+                    }
+                }),
+                None => Ok(()),
+            },
+            TableFactor::Function { name, .. } => self.check_lateral(name),
+            _ => Ok(()),
+        };
+        match result {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Box::new(error)),
+        }
+    }
+}
+
+impl FunctionVisitor {
+    /// Whether the call was replaced by a table name.
+    fn table_function(
+        &mut self,
+        name: &mut ObjectName,
+        args: &[FunctionArg],
+    ) -> Result<bool, Error> {
+        let function = name.to_string().to_lowercase();
+        if HARMLESS_FUNCTIONS.contains(&function.as_str()) {
+            self.harmless.insert(function);
+            return Ok(false);
+        }
+        if !Call::FUNCTIONS.contains(&function.as_str()) {
+            return Err(unknown_function(&function));
+        }
+        if self.purpose == Purpose::Query {
+            return Err(Error::NotAQuery {
+                statement: format!("a call of {function}()"),
+            });
+        }
+        let call = Call::parse(&function, args)?;
+        let table = format!("{function}_{}", self.calls.len() + 1);
+        *name = ObjectName::from(vec![Ident::with_quote('"', &table)]);
+        self.calls.push((table, call));
+        Ok(true)
+    }
+
+    fn check_lateral(&mut self, name: &ObjectName) -> Result<(), Error> {
+        let function = name.to_string().to_lowercase();
+        if Call::FUNCTIONS.contains(&function.as_str()) {
+            return Err(Error::sql(format!(
+                "{function}() cannot be used with LATERAL"
+            )));
+        }
+        if !HARMLESS_FUNCTIONS.contains(&function.as_str()) {
+            return Err(unknown_function(&function));
+        }
+        self.harmless.insert(function);
+        Ok(())
+    }
+}
+
+fn unknown_function(function: &str) -> Error {
+    let known = || Call::FUNCTIONS.into_iter().chain(HARMLESS_FUNCTIONS);
+    let hint = rat_pipeline::nearest(function, known())
+        .map(|near| format!(", did you mean {near}()?"))
+        .unwrap_or_default();
+    let shown: String = function.chars().take(80).collect();
+    Error::sql(format!("there is no table function {shown}(){hint}"))
+}
+
+/// Refuses a plan that does anything but read, however deep the node sits.
+pub(crate) fn check_plan(plan: &LogicalPlan, purpose: Purpose) -> Result<(), Error> {
+    let mut refused = None;
+    let body = match plan {
+        LogicalPlan::Explain(explain) if purpose == Purpose::Query => explain.plan.as_ref(),
+        LogicalPlan::Analyze(analyze) if purpose == Purpose::Query => analyze.input.as_ref(),
+        other => other,
+    };
+    body.apply_with_subqueries(|node| {
+        let statement = match node {
+            LogicalPlan::Ddl(ddl) => ddl.name().to_owned(),
+            LogicalPlan::Dml(dml) => dml.op.to_string(),
+            LogicalPlan::Copy(_) => "COPY".to_owned(),
+            LogicalPlan::Statement(statement) => statement.name().to_owned(),
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => "EXPLAIN".to_owned(),
+            LogicalPlan::DescribeTable(_) => "DESCRIBE".to_owned(),
+            LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::Window(_)
+            | LogicalPlan::Aggregate(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Join(_)
+            | LogicalPlan::Repartition(_)
+            | LogicalPlan::Union(_)
+            | LogicalPlan::TableScan(_)
+            | LogicalPlan::EmptyRelation(_)
+            | LogicalPlan::Subquery(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::Values(_)
+            | LogicalPlan::Extension(_)
+            | LogicalPlan::Distinct(_)
+            | LogicalPlan::Unnest(_)
+            | LogicalPlan::RecursiveQuery(_) => return Ok(TreeNodeRecursion::Continue),
+        };
+        refused = Some(statement);
+        Ok(TreeNodeRecursion::Stop)
+    })?;
+    match refused {
+        Some(statement) => Err(Error::NotAQuery { statement }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables(sql: &str) -> Vec<String> {
+        parse(sql, Purpose::Pipeline)
+            .unwrap()
+            .tables
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    fn refused(sql: &str, purpose: Purpose) -> String {
+        let error = parse(sql, purpose).unwrap_err();
+        assert_eq!(error.reason(), "SQL_NOT_READ_ONLY", "{sql}: {error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn everything_but_a_query_is_refused() {
+        for sql in [
+            "INSERT INTO a.b VALUES (1)",
+            "UPDATE a.b SET x = 1",
+            "DELETE FROM a.b",
+            "CREATE TABLE a.b (x INT)",
+            "CREATE VIEW v AS SELECT 1",
+            "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+            "DROP TABLE a.b",
+            "COPY (SELECT 1) TO '/tmp/x.csv'",
+            "COPY a.b TO '/tmp/x.parquet'",
+            "SET datafusion.execution.batch_size = 1",
+            "RESET datafusion.execution.batch_size",
+            "PREPARE p AS SELECT 1",
+            "EXECUTE p",
+            "TRUNCATE TABLE a.b",
+            "BEGIN",
+            "SHOW ALL",
+            "EXPLAIN INSERT INTO a.b VALUES (1)",
+            "EXPLAIN EXPLAIN SELECT 1",
+        ] {
+            refused(sql, Purpose::Query);
+            refused(sql, Purpose::Pipeline);
+        }
+    }
+
+    #[test]
+    fn explain_is_for_people_only() {
+        for sql in [
+            "EXPLAIN SELECT 1",
+            "EXPLAIN ANALYZE SELECT 1",
+            "EXPLAIN VERBOSE SELECT 1",
+        ] {
+            assert!(parse(sql, Purpose::Query).is_ok(), "{sql}");
+            assert!(refused(sql, Purpose::Pipeline).contains("EXPLAIN"));
+        }
+    }
+
+    #[test]
+    fn exactly_one_statement_is_taken() {
+        assert!(parse("SELECT 1;", Purpose::Query).is_ok());
+        for sql in [
+            "",
+            ";",
+            "-- nothing",
+            "SELECT 1; SELECT 2",
+            "SELECT 1; DROP TABLE a.b",
+        ] {
+            assert_eq!(
+                parse(sql, Purpose::Query).unwrap_err().reason(),
+                "SQL_INVALID",
+                "{sql}"
+            );
+        }
+        assert_eq!(
+            parse("SELEC 1", Purpose::Query).unwrap_err().reason(),
+            "SQL_INVALID"
+        );
+    }
+
+    #[test]
+    fn tables_are_found_wherever_they_stand() {
+        assert_eq!(
+            tables(
+                "WITH c AS (SELECT * FROM a.one) SELECT (SELECT max(x) FROM a.two) FROM c \
+                 WHERE EXISTS (SELECT 1 FROM a.three) UNION ALL SELECT x FROM (SELECT * FROM n.a.four)"
+            ),
+            ["a.one", "a.three", "a.two", "n.a.four"]
+        );
+    }
+
+    #[test]
+    fn calls_of_file_functions_become_tables_of_their_own() {
+        let parsed = parse(
+            "SELECT * FROM read_csv('landing://n/z/**', header => false) AS t \
+             JOIN (SELECT * FROM READ_PARQUET('landing://n/z/*')) ON true, range(3)",
+            Purpose::Pipeline,
+        )
+        .unwrap();
+        let names: Vec<&str> = parsed.calls.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["read_csv_1", "read_parquet_2"]);
+        assert_eq!(parsed.tables, []);
+        assert!(
+            parsed.statement.to_string().contains("\"read_csv_1\" AS t"),
+            "{}",
+            parsed.statement
+        );
+    }
+
+    #[test]
+    fn people_cannot_call_file_functions() {
+        for sql in [
+            "SELECT * FROM read_csv('/etc/passwd')",
+            "SELECT 1 WHERE 1 IN (SELECT 1 FROM read_parquet('x'))",
+            "WITH x AS (SELECT * FROM read_json('x')) SELECT * FROM x",
+            "EXPLAIN SELECT * FROM read_csv('x')",
+        ] {
+            refused(sql, Purpose::Query);
+        }
+        for sql in [
+            "SELECT * FROM parquet_metadata('x')",
+            "SELECT * FROM \"read_csv\"('x')",
+        ] {
+            assert_eq!(
+                parse(sql, Purpose::Query).unwrap_err().reason(),
+                "SQL_INVALID",
+                "{sql}"
+            );
+        }
+        assert!(parse("SELECT * FROM generate_series(1, 3)", Purpose::Query).is_ok());
+    }
+}
