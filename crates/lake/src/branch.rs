@@ -1,7 +1,7 @@
 //! Writing the rows of a run to its branch, and rows of everybody else to `main`.
 
 use datafusion::execution::SendableRecordBatchStream;
-use iceberg::spec::MAIN_BRANCH;
+use iceberg::spec::{MAIN_BRANCH, Schema};
 use iceberg::table::Table;
 use rat_iceberg::snapshot::{SnapshotProducer, check_writable};
 use rat_types::{MergeStrategy, RunId, TableIdent};
@@ -211,6 +211,17 @@ impl Target {
             evolution,
             files,
         })
+    }
+
+    /// Creates the table, or takes the one that somebody else has created a moment ago.
+    async fn create(&self, schema: Schema) -> Result<Table, Error> {
+        let error = match self.client.create_table(&self.ident, schema).await {
+            Err(error @ Error::TableExists { .. }) => error,
+            result => return result,
+        };
+        let table = self.client.load_table(&self.ident).await?.ok_or(error)?;
+        check_writable(table.metadata())?;
+        Ok(table)
     }
 
     async fn commit(

@@ -138,9 +138,11 @@ impl Change<'_> {
         let head = current
             .snapshot_for_ref(self.branch)
             .map(|head| head.snapshot_id());
+        let main = current.current_snapshot_id();
         let base = match self.base {
-            Base::Head => head.or(current.current_snapshot_id()),
-            Base::Pinned(base) => base,
+            Base::Head => head.or(main),
+            Base::Pinned(base) if base == main || base == head => base,
+            Base::Pinned(_) => return Err(self.conflict("what the rows replace has changed")),
         };
         let snapshot = producer.produce(current, base).await?;
 
