@@ -14,6 +14,7 @@ use rat_types::{Identity, Kind, NamespaceName, RunId, TableIdent, ZoneIdent};
 use serde::Serialize;
 
 use crate::fault::Fault;
+use crate::middleware::request_id::RequestId;
 use crate::state::AppState;
 
 /// What sort of thing is touched.
@@ -194,6 +195,7 @@ impl Enforcer for AllowAll {
 /// The caller of a request and what it may do.
 pub(crate) struct Access {
     identity: Identity,
+    request_id: Option<RequestId>,
     enforcer: Arc<dyn Enforcer>,
 }
 
@@ -201,6 +203,11 @@ impl Access {
     /// Who is calling.
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The id of the request, for the services that it is passed on to.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_ref().map(RequestId::as_str)
     }
 
     /// The user id that things created by this request belong to.
@@ -245,6 +252,7 @@ where
         let enforcer = AppState::from_ref(state).enforcer.clone();
         Ok(Self {
             identity: identity.ok_or_else(missing)?,
+            request_id: parts.extensions.get().cloned(),
             enforcer,
         })
     }

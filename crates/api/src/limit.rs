@@ -12,6 +12,8 @@ const OWNER: usize = 256;
 const SEARCH: usize = 256;
 /// Rows that may be skipped: paging deeper than this is a scan of the whole table.
 const OFFSET: u64 = 10_000_000;
+/// Items of a list that nobody asked to be cut.
+const LONGEST_LIST: usize = 10_000;
 
 /// Refuses text of more than `longest` characters, or with control characters but whitespace.
 pub(crate) fn text(field: &str, value: &str, longest: usize) -> Result<(), Fault> {
@@ -68,14 +70,15 @@ pub(crate) fn page(
     })
 }
 
-/// The part of a list that is in memory as a whole: all of it where nothing was asked for.
+/// The part of a list that is in memory as a whole: all of it, up to a bound, where nothing was
+/// asked for.
 pub(crate) fn slice<T>(
     items: Vec<T>,
     limit: Option<u64>,
     offset: Option<u64>,
 ) -> Result<Vec<T>, Fault> {
     let paging = page(limit, offset, None)?;
-    let most = paging.limit.map_or(usize::MAX, |limit| limit as usize);
+    let most = paging.limit.map_or(LONGEST_LIST, |limit| limit as usize);
     let skipped = usize::try_from(paging.offset).unwrap_or(usize::MAX);
     Ok(items.into_iter().skip(skipped).take(most).collect())
 }

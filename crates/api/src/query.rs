@@ -19,9 +19,10 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use rat_proto::query::v1::ExecuteQueryRequest;
 use rat_proto::query::v1::query_service_client::QueryServiceClient;
-use rat_types::{Identity, Kind, NamespaceName};
+use rat_types::{Kind, NamespaceName};
 use serde::Serialize;
 
+use crate::access::Access;
 use crate::blocking::blocking;
 use crate::fault::Fault;
 use crate::grpc;
@@ -45,22 +46,25 @@ pub(crate) struct Query {
     pub(crate) limit: u64,
 }
 
-/// Executes `query` as `identity` and answers its rows.
+/// Executes `query` on behalf of the caller and answers its rows.
 pub(crate) async fn execute(
     state: &AppState,
-    identity: &Identity,
+    access: &Access,
     query: Query,
 ) -> Result<Response, Fault> {
     let started = Instant::now();
-    let token = state.query_tokens.mint(identity.clone())?;
+    let token = state.query_tokens.mint(access.identity().clone())?;
     let limit = query.limit;
-    let request = ExecuteQueryRequest {
+    let mut request = tonic::Request::new(ExecuteQueryRequest {
         sql: query.sql,
         namespace: query.namespace.to_string(),
         limit,
         control_plane: state.config.control_plane.clone(),
         token: token.secret().expose().to_owned(),
-    };
+    });
+    if let Some(Ok(id)) = access.request_id().map(str::parse) {
+        request.metadata_mut().insert("x-request-id", id);
+    }
     let mut client =
         QueryServiceClient::new(state.ratq.clone()).max_decoding_message_size(LARGEST_MESSAGE);
     let answer = client.execute_query(request).await;

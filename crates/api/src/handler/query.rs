@@ -48,7 +48,7 @@ pub(crate) async fn execute(
     let namespace = body.namespace.unwrap_or_else(default_namespace);
     query::execute(
         &state,
-        access.identity(),
+        &access,
         Query {
             sql: body.sql,
             namespace,

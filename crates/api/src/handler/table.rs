@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use futures::{StreamExt as _, stream};
 use http::StatusCode;
 use rat_catalog::{Column, TableSummary};
 use rat_store::TableMetadataRecord;
-use rat_types::{Layer, NamespaceName, TableIdent, TableName};
+use rat_types::{Kind, Layer, NamespaceName, TableIdent, TableName};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, Action, Resource, ResourceKind};
@@ -21,6 +22,8 @@ use crate::time::Time;
 /// Rows of a preview, where nothing was asked for and at most.
 const PREVIEW_ROWS: u64 = 50;
 const MOST_PREVIEW_ROWS: u64 = 1000;
+/// Tables that are looked at at the same time.
+const LOOKUPS: usize = 8;
 /// Descriptions of columns in one request.
 const MOST_COLUMNS: usize = 2000;
 
@@ -123,15 +126,25 @@ pub(crate) async fn list(
 ) -> Result<impl IntoResponse, Fault> {
     let resource = Resource::all(ResourceKind::Table, filter.namespace.as_ref());
     access.check(&resource, Action::List).await?;
-    let (limit, offset) = (filter.limit, filter.offset);
-    let summaries = state
+    let idents = state
         .catalog
-        .table_summaries(filter.namespace.as_ref(), filter.layer)
+        .list_tables(filter.namespace.as_ref(), filter.layer)
         .await?;
-    let total = summaries.len();
+    let total = idents.len();
+    let shown = limit::slice(idents, filter.limit, filter.offset)?;
     let mut said = state.store.table_metadata().list().await?;
+    let mut summaries = stream::iter(shown)
+        .map(|ident| async {
+            let summary = state.catalog.table_summary(&ident).await;
+            (ident, summary)
+        })
+        .buffered(LOOKUPS);
     let mut tables = Vec::new();
-    for (ident, summary) in limit::slice(summaries, limit, offset)? {
+    while let Some((ident, summary)) = summaries.next().await {
+        // Dropped since the list was made.
+        if matches!(&summary, Err(error) if error.kind() == Kind::NotFound) {
+            continue;
+        }
         let summary = readable(&ident, summary);
         tables.push(Entry {
             description: said.remove(&ident).unwrap_or_default().description,
@@ -249,7 +262,7 @@ pub(crate) async fn preview(
         namespace: ident.namespace,
         limit,
     };
-    query::execute(&state, access.identity(), query).await
+    query::execute(&state, &access, query).await
 }
 
 pub(crate) async fn describe(

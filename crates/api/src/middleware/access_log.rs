@@ -1,6 +1,7 @@
 //! One span around every request and one event at its end.
 //!
-//! A request whose caller went away ends by being dropped; it is logged too, as 499.
+//! A request whose caller went away ends by being dropped; it is logged too, as 499. Health
+//! probes that went well are logged as `debug`: they come every few seconds and say nothing.
 
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use tracing::Instrument as _;
 use super::client_address::ClientAddress;
 use super::request_id::RequestId;
 use crate::fault::client_closed_request;
+use crate::route;
 
 /// The layer.
 pub(crate) async fn record(request: Request, next: Next) -> Response {
@@ -34,6 +36,7 @@ pub(crate) async fn record(request: Request, next: Next) -> Response {
         let mut line = Line {
             started: Instant::now(),
             status: client_closed_request().as_u16(),
+            probe: route::is_health(request.uri().path()),
         };
         let response = next.run(request).await;
         line.status = response.status().as_u16();
@@ -47,6 +50,7 @@ pub(crate) async fn record(request: Request, next: Next) -> Response {
 struct Line {
     started: Instant,
     status: u16,
+    probe: bool,
 }
 
 impl Drop for Line {
@@ -55,6 +59,7 @@ impl Drop for Line {
         let status = self.status;
         match status {
             500.. => tracing::warn!(status, duration_us, "request finished"),
+            _ if self.probe => tracing::debug!(status, duration_us, "request finished"),
             _ => tracing::info!(status, duration_us, "request finished"),
         }
     }

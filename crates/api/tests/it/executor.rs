@@ -5,7 +5,7 @@ use rat_scheduler::{Executor, ExecutorError, LogStream, Progress};
 use rat_types::{RunId, RunRequest, RunState};
 
 #[derive(Debug)]
-pub struct Idle;
+pub(crate) struct Idle;
 
 fn refuse() -> ExecutorError {
     ExecutorError::Unavailable {

@@ -19,6 +19,21 @@ async fn health_has_the_documented_shape_and_is_always_200() {
 }
 
 #[tokio::test]
+async fn where_every_service_answers_all_is_well() {
+    let api = Setup {
+        runner: true,
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    assert_eq!(api.get("/health").await.expect(200)["status"], "ok");
+    assert_eq!(
+        api.get("/health/ready").await.expect(200)["status"],
+        "ready"
+    );
+}
+
+#[tokio::test]
 async fn plugins_stand_in_health_and_do_not_change_the_status() {
     let api = api().await;
     let plugin = rat_store::NewPlugin {

@@ -2,6 +2,7 @@
 //! scheduler runs.
 
 mod auth;
+mod connections;
 mod executor;
 mod files;
 mod health;
@@ -9,6 +10,8 @@ mod iceberg;
 mod logs;
 mod middleware;
 mod namespaces;
+mod observed;
+mod panics;
 mod pipelines;
 mod query;
 mod ratq;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Api, Setup, api, json as json_request, wait_for};
+use crate::support::{Answer, Api, Setup, api, json as json_request, wait_for, with};
 
 async fn query(api: &Api, sql: &str) -> Answer {
     api.post("/api/v1/query", json!({"sql": sql})).await
@@ -65,6 +65,16 @@ async fn the_query_service_gets_a_token_that_dies_with_the_query() {
         .await
         .expect(200);
     assert_eq!(api.ratq.last().limit, 100_000);
+}
+
+#[tokio::test]
+async fn the_query_service_sees_the_id_of_the_request() {
+    let api = api().await;
+    let post = json_request(Method::POST, "/api/v1/query", &json!({"sql": "rows 1"}));
+    api.send(with(post, "x-request-id", "trace-7"))
+        .await
+        .expect(200);
+    assert_eq!(api.ratq.request_id().as_deref(), Some("trace-7"));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A query service that does what its SQL says: `rows N`, `error CODE`, `hang`, `garbage`,
+//! A query service and a runner on one port. The query service does what its SQL says: `rows N`, `error CODE`, `hang`, `garbage`,
 //! `silence`; anything else is one row.
 
 use std::pin::Pin;
@@ -10,6 +10,11 @@ use arrow::ipc::writer::StreamWriter;
 use futures::{Stream, StreamExt as _, stream};
 use rat_proto::query::v1::query_service_server::{QueryService, QueryServiceServer};
 use rat_proto::query::v1::{ExecuteQueryRequest, ExecuteQueryResponse};
+use rat_proto::runner::v1::runner_service_server::{RunnerService, RunnerServiceServer};
+use rat_proto::runner::v1::{
+    CancelRunRequest, CancelRunResponse, GetRunStatusRequest, GetRunStatusResponse,
+    StreamLogsRequest, StreamLogsResponse, SubmitPipelineRequest, SubmitPipelineResponse,
+};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Endpoint, Server};
@@ -18,9 +23,10 @@ use tonic::{Code, Request, Response, Status};
 type Answer = Pin<Box<dyn Stream<Item = Result<ExecuteQueryResponse, Status>> + Send>>;
 
 #[derive(Clone)]
-pub struct FakeRatq {
+pub(crate) struct FakeRatq {
     seen: Arc<Mutex<Vec<ExecuteQueryRequest>>>,
     cancelled: Arc<AtomicUsize>,
+    request_id: Arc<Mutex<Option<String>>>,
     address: String,
     _server: Arc<tokio_util::sync::DropGuard>,
 }
@@ -29,6 +35,7 @@ pub struct FakeRatq {
 struct Behaviour {
     seen: Arc<Mutex<Vec<ExecuteQueryRequest>>>,
     cancelled: Arc<AtomicUsize>,
+    request_id: Arc<Mutex<Option<String>>>,
 }
 
 /// Counts streams that were dropped before their end.
@@ -41,35 +48,39 @@ impl Drop for Hanging {
 }
 
 impl FakeRatq {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let behaviour = Behaviour {
             seen: Arc::default(),
             cancelled: Arc::default(),
+            request_id: Arc::default(),
         };
         let (seen, cancelled) = (behaviour.seen.clone(), behaviour.cancelled.clone());
+        let request_id = behaviour.request_id.clone();
         let stop = tokio_util::sync::CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let server = Server::builder()
             .add_service(QueryServiceServer::new(behaviour))
+            .add_service(RunnerServiceServer::new(Forgetful))
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped);
         tokio::spawn(server);
         Self {
             seen,
             cancelled,
+            request_id,
             address,
             _server: Arc::new(stop.drop_guard()),
         }
     }
 
-    pub fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Channel {
         Endpoint::from_shared(self.address.clone())
             .unwrap()
             .connect_lazy()
     }
 
-    pub fn last(&self) -> ExecuteQueryRequest {
+    pub(crate) fn last(&self) -> ExecuteQueryRequest {
         self.seen
             .lock()
             .unwrap()
@@ -78,11 +89,16 @@ impl FakeRatq {
             .expect("a query arrived")
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
 
-    pub fn cancelled(&self) -> usize {
+    /// Id of the last request.
+    pub(crate) fn request_id(&self) -> Option<String> {
+        self.request_id.lock().unwrap().clone()
+    }
+
+    pub(crate) fn cancelled(&self) -> usize {
         self.cancelled.load(Ordering::SeqCst)
     }
 }
@@ -95,6 +111,11 @@ impl QueryService for Behaviour {
         &self,
         request: Request<ExecuteQueryRequest>,
     ) -> Result<Response<Answer>, Status> {
+        let id = request
+            .metadata()
+            .get("x-request-id")
+            .and_then(|id| id.to_str().ok());
+        *self.request_id.lock().unwrap() = id.map(str::to_owned);
         let request = request.into_inner();
         self.seen.lock().unwrap().push(request.clone());
         let words: Vec<&str> = request.sql.split_whitespace().collect();
@@ -181,4 +202,40 @@ fn batch(from: i64, to: i64) -> RecordBatch {
         ),
     ])
     .unwrap()
+}
+
+/// A runner that knows no run.
+struct Forgetful;
+
+#[tonic::async_trait]
+impl RunnerService for Forgetful {
+    type StreamLogsStream = stream::Empty<Result<StreamLogsResponse, Status>>;
+
+    async fn submit_pipeline(
+        &self,
+        _: Request<SubmitPipelineRequest>,
+    ) -> Result<Response<SubmitPipelineResponse>, Status> {
+        Err(Status::unimplemented("not in this test"))
+    }
+
+    async fn get_run_status(
+        &self,
+        _: Request<GetRunStatusRequest>,
+    ) -> Result<Response<GetRunStatusResponse>, Status> {
+        Err(Status::not_found("no such run"))
+    }
+
+    async fn stream_logs(
+        &self,
+        _: Request<StreamLogsRequest>,
+    ) -> Result<Response<Self::StreamLogsStream>, Status> {
+        Err(Status::not_found("no such run"))
+    }
+
+    async fn cancel_run(
+        &self,
+        _: Request<CancelRunRequest>,
+    ) -> Result<Response<CancelRunResponse>, Status> {
+        Err(Status::not_found("no such run"))
+    }
 }

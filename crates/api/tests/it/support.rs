@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use rat_api::{AccessError, Action, AllowAll, ApiKey, AppState, Config, Enforcer, Parts, Resource};
 use rat_catalog::Catalog;
-use rat_scheduler::{Executors, Handle, QueryTokens};
+use rat_scheduler::{Executors, QueryTokens};
 use rat_service::listen::Peer;
 use rat_store::Store;
 use rat_types::{Identity, Secret};
@@ -26,10 +26,12 @@ use crate::executor::Idle;
 use crate::ratq::FakeRatq;
 
 /// What differs from the usual installation.
-pub struct Setup {
-    pub key: Option<&'static str>,
-    pub enforcer: Arc<dyn Enforcer>,
-    pub configure: fn(&mut Config),
+pub(crate) struct Setup {
+    pub(crate) key: Option<&'static str>,
+    pub(crate) enforcer: Arc<dyn Enforcer>,
+    /// Whether there is a runner.
+    pub(crate) runner: bool,
+    pub(crate) configure: fn(&mut Config),
 }
 
 impl Default for Setup {
@@ -37,37 +39,36 @@ impl Default for Setup {
         Self {
             key: None,
             enforcer: Arc::new(AllowAll),
+            runner: false,
             configure: |_| {},
         }
     }
 }
 
-pub struct Api {
-    pub router: Router,
-    pub store: Store,
-    pub catalog: Catalog,
-    pub tokens: QueryTokens,
-    pub ratq: FakeRatq,
-    pub shutdown: CancellationToken,
-    pub folder: TempDir,
-    pub scheduler: Handle,
+pub(crate) struct Api {
+    pub(crate) router: Router,
+    pub(crate) store: Store,
+    pub(crate) tokens: QueryTokens,
+    pub(crate) ratq: FakeRatq,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) folder: TempDir,
 }
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {:?}", String::from_utf8_lossy(&self.body)))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
@@ -75,7 +76,7 @@ impl Answer {
 
     /// Asserts the status and answers the JSON.
     #[track_caller]
-    pub fn expect(self, status: u16) -> Value {
+    pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(
             self.status.as_u16(),
             status,
@@ -90,7 +91,7 @@ impl Answer {
 
     /// Asserts that this is RAT's error envelope with that status and code; answers its message.
     #[track_caller]
-    pub fn refused(self, status: u16, code: &str) -> String {
+    pub(crate) fn refused(self, status: u16, code: &str) -> String {
         let json = self.expect(status);
         let error = &json["error"];
         assert_eq!(error["code"], code, "{json}");
@@ -99,12 +100,12 @@ impl Answer {
     }
 }
 
-pub async fn api() -> Api {
+pub(crate) async fn api() -> Api {
     Setup::default().start().await
 }
 
 impl Setup {
-    pub async fn start(self) -> Api {
+    pub(crate) async fn start(self) -> Api {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("rat.db").display());
         let store = Store::open(&url.parse().unwrap()).await.unwrap();
@@ -130,10 +131,14 @@ impl Setup {
         let state = AppState::new(Parts {
             config,
             store: store.clone(),
-            catalog: catalog.clone(),
-            scheduler: scheduler.clone(),
+            catalog,
+            scheduler,
             query_tokens: tokens.clone(),
-            runner: unreachable_channel(),
+            runner: if self.runner {
+                ratq.channel()
+            } else {
+                unreachable_channel()
+            },
             ratq: ratq.channel(),
             authenticator: Arc::new(ApiKey::new(key.as_ref())),
             enforcer: self.enforcer,
@@ -143,12 +148,10 @@ impl Setup {
         Api {
             router,
             store,
-            catalog,
             tokens,
             ratq,
             shutdown,
             folder,
-            scheduler,
         }
     }
 }
@@ -183,7 +186,7 @@ fn unreachable_channel() -> Channel {
 }
 
 impl Api {
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.open(request).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();
@@ -195,31 +198,31 @@ impl Api {
     }
 
     /// The answer with its body still to be read.
-    pub async fn open(&self, mut request: Request<Body>) -> axum::response::Response {
+    pub(crate) async fn open(&self, mut request: Request<Body>) -> axum::response::Response {
         if request.extensions().get::<Peer>().is_none() {
             request.extensions_mut().insert(peer([127, 0, 0, 1].into()));
         }
         self.router.clone().oneshot(request).await.unwrap()
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(request(Method::GET, path)).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(request(Method::DELETE, path)).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(json(Method::POST, path, &body)).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
         self.send(json(Method::PUT, path, &body)).await
     }
 
     /// A pipeline with this SQL.
-    pub async fn pipeline(&self, ident: &str, sql: &str) {
+    pub(crate) async fn pipeline(&self, ident: &str, sql: &str) {
         let parts: Vec<&str> = ident.split('.').collect();
         let body = serde_json::json!({
             "namespace": parts[0], "layer": parts[1], "name": parts[2], "source": sql,
@@ -227,16 +230,16 @@ impl Api {
         self.post("/api/v1/pipelines", body).await.expect(201);
     }
 
-    pub fn lake(&self) -> std::path::PathBuf {
+    pub(crate) fn lake(&self) -> std::path::PathBuf {
         self.folder.path().join("lake")
     }
 }
 
-pub fn peer(address: IpAddr) -> Peer {
+pub(crate) fn peer(address: IpAddr) -> Peer {
     Peer::Tcp(SocketAddr::new(address, 40_000))
 }
 
-pub fn request(method: Method, path: &str) -> Request<Body> {
+pub(crate) fn request(method: Method, path: &str) -> Request<Body> {
     Request::builder()
         .method(method)
         .uri(path)
@@ -244,7 +247,7 @@ pub fn request(method: Method, path: &str) -> Request<Body> {
         .unwrap()
 }
 
-pub fn json(method: Method, path: &str, body: &Value) -> Request<Body> {
+pub(crate) fn json(method: Method, path: &str, body: &Value) -> Request<Body> {
     Request::builder()
         .method(method)
         .uri(path)
@@ -253,14 +256,14 @@ pub fn json(method: Method, path: &str, body: &Value) -> Request<Body> {
         .unwrap()
 }
 
-pub fn with(mut request: Request<Body>, name: &str, value: &str) -> Request<Body> {
+pub(crate) fn with(mut request: Request<Body>, name: &str, value: &str) -> Request<Body> {
     let name: HeaderName = name.parse().unwrap();
     request.headers_mut().append(name, value.parse().unwrap());
     request
 }
 
 /// Waits until `condition` holds.
-pub async fn wait_for<F, Fut>(what: &str, condition: F)
+pub(crate) async fn wait_for<F, Fut>(what: &str, condition: F)
 where
     F: Fn() -> Fut,
     Fut: Future<Output = bool>,
@@ -277,9 +280,9 @@ where
 
 /// Remembers what was asked, and allows or denies all of it.
 #[derive(Default)]
-pub struct Recorder {
-    pub asked: Mutex<Vec<(Resource, Action)>>,
-    pub denies: bool,
+pub(crate) struct Recorder {
+    pub(crate) asked: Mutex<Vec<(Resource, Action)>>,
+    pub(crate) denies: bool,
 }
 
 impl Enforcer for Recorder {

@@ -66,7 +66,10 @@ async fn a_table_is_described_and_dropped() {
     let api = api().await;
     create(&api, "bronze", "orders").await;
     let got = api.get(TABLE).await.expect(200);
-    assert_eq!((&got["row_count"], &got["owner"]), (&json!(0), &json!("")));
+    assert_eq!(
+        (&got["row_count"], &got["owner"]),
+        (&json!(0), &json!("anonymous"))
+    );
     assert_eq!(got["snapshot_id"], Value::Null);
     assert_eq!(
         got["columns"][0],
