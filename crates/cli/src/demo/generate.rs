@@ -137,7 +137,7 @@ fn write_file(table: Table, rows: Rows, path: &Path) -> Result<()> {
     let file = File::create(&temporary)?;
     let file = match table.format {
         FileFormat::Csv => write_csv(rows, file)?,
-        FileFormat::Parquet { .. } => write_parquet(table, rows, file)?,
+        FileFormat::Parquet => write_parquet(table, rows, file)?,
     };
     file.sync_all()?;
     fs::rename(&temporary, path)?;

@@ -16,11 +16,8 @@ use tpchgen::generators::{
 pub enum FileFormat {
     /// Comma-separated values with a header line.
     Csv,
-    /// Parquet, in so many files.
-    Parquet {
-        /// Number of files.
-        parts: u32,
-    },
+    /// Parquet.
+    Parquet,
 }
 
 /// One of the tables.
@@ -30,42 +27,20 @@ pub struct Table {
     pub name: &'static str,
     /// In what it is written.
     pub format: FileFormat,
+    /// Number of files.
+    pub parts: u32,
 }
 
 /// The tables, small ones first.
 pub const TABLES: [Table; 8] = [
-    Table {
-        name: "region",
-        format: FileFormat::Csv,
-    },
-    Table {
-        name: "nation",
-        format: FileFormat::Csv,
-    },
-    Table {
-        name: "supplier",
-        format: FileFormat::Csv,
-    },
-    Table {
-        name: "customer",
-        format: FileFormat::Csv,
-    },
-    Table {
-        name: "part",
-        format: FileFormat::Csv,
-    },
-    Table {
-        name: "partsupp",
-        format: FileFormat::Csv,
-    },
-    Table {
-        name: "orders",
-        format: FileFormat::Parquet { parts: 4 },
-    },
-    Table {
-        name: "lineitem",
-        format: FileFormat::Parquet { parts: 4 },
-    },
+    Table::new("region", FileFormat::Csv, 1),
+    Table::new("nation", FileFormat::Csv, 1),
+    Table::new("supplier", FileFormat::Csv, 1),
+    Table::new("customer", FileFormat::Csv, 1),
+    Table::new("part", FileFormat::Parquet, 1),
+    Table::new("partsupp", FileFormat::Csv, 1),
+    Table::new("orders", FileFormat::Parquet, 4),
+    Table::new("lineitem", FileFormat::Csv, 4),
 ];
 
 /// Appends the next row, with its line feed, to the buffer; `false` when there is none.
@@ -84,6 +59,14 @@ macro_rules! rows {
 }
 
 impl Table {
+    const fn new(name: &'static str, format: FileFormat, parts: u32) -> Self {
+        Self {
+            name,
+            format,
+            parts,
+        }
+    }
+
     /// The rows of part `part` (from 1) of `parts`, as CSV: the header line and what gives the
     /// next row.
     pub(super) fn rows(&self, scale: f64, part: i32, parts: i32) -> (&'static str, NextRow) {
@@ -129,23 +112,16 @@ impl Table {
                 ("o_shippriority", DataType::Int32),
                 ("o_comment", DataType::Utf8),
             ],
-            "lineitem" => vec![
-                ("l_orderkey", DataType::Int64),
-                ("l_partkey", DataType::Int64),
-                ("l_suppkey", DataType::Int64),
-                ("l_linenumber", DataType::Int32),
-                ("l_quantity", money.clone()),
-                ("l_extendedprice", money.clone()),
-                ("l_discount", money.clone()),
-                ("l_tax", money),
-                ("l_returnflag", DataType::Utf8),
-                ("l_linestatus", DataType::Utf8),
-                ("l_shipdate", DataType::Date32),
-                ("l_commitdate", DataType::Date32),
-                ("l_receiptdate", DataType::Date32),
-                ("l_shipinstruct", DataType::Utf8),
-                ("l_shipmode", DataType::Utf8),
-                ("l_comment", DataType::Utf8),
+            "part" => vec![
+                ("p_partkey", DataType::Int64),
+                ("p_name", DataType::Utf8),
+                ("p_mfgr", DataType::Utf8),
+                ("p_brand", DataType::Utf8),
+                ("p_type", DataType::Utf8),
+                ("p_size", DataType::Int32),
+                ("p_container", DataType::Utf8),
+                ("p_retailprice", money),
+                ("p_comment", DataType::Utf8),
             ],
             _ => Vec::new(),
         };
@@ -155,10 +131,14 @@ impl Table {
 
     /// Names of the table's files.
     pub(super) fn files(&self) -> Vec<String> {
-        match self.format {
-            FileFormat::Csv => vec![format!("{}.csv", self.name)],
-            FileFormat::Parquet { parts } => (1..=parts)
-                .map(|part| format!("{}-{part}.parquet", self.name))
+        let extension = match self.format {
+            FileFormat::Csv => "csv",
+            FileFormat::Parquet => "parquet",
+        };
+        match self.parts {
+            1 => vec![format!("{}.{extension}", self.name)],
+            parts => (1..=parts)
+                .map(|part| format!("{}-{part}.{extension}", self.name))
                 .collect(),
         }
     }
