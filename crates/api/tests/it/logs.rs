@@ -66,7 +66,7 @@ impl Events {
         }
     }
 
-    async fn to_end(mut self) -> String {
+    async fn into_text(mut self) -> String {
         while let Ok(Some(chunk)) =
             tokio::time::timeout(Duration::from_secs(10), self.stream.next()).await
         {
@@ -121,7 +121,7 @@ async fn a_log_is_followed_until_the_run_has_ended() {
     log(&api, run, 3..=3).await;
     events.until("id: 3").await;
     api.store.runs().request_cancel(run).await.unwrap();
-    let text = events.to_end().await;
+    let text = events.into_text().await;
     assert_eq!(text.matches("event: log").count(), 3);
     assert!(text.contains("\"message\":\"line 1\\nwith two\""), "{text}");
     assert!(
@@ -137,7 +137,7 @@ async fn a_long_log_is_sent_completely() {
     let run = run(&api).await;
     log(&api, run, 1..=1700).await;
     api.store.runs().request_cancel(run).await.unwrap();
-    let text = Events::open(&api, run, &[]).await.to_end().await;
+    let text = Events::open(&api, run, &[]).await.into_text().await;
     assert_eq!(text.matches("event: log").count(), 1700);
 }
 
@@ -149,7 +149,7 @@ async fn a_client_that_comes_back_misses_nothing_and_sees_nothing_twice() {
     api.store.runs().request_cancel(run).await.unwrap();
     let text = Events::open(&api, run, &[("last-event-id", "3")])
         .await
-        .to_end()
+        .into_text()
         .await;
     assert!(!text.contains("id: 3\n") && text.contains("id: 4\n") && text.contains("id: 5\n"));
 }
@@ -161,7 +161,7 @@ async fn a_stream_ends_when_the_server_stops() {
     let mut events = Events::open(&api, run, &[]).await;
     events.until("pending").await;
     api.shutdown.cancel();
-    let text = events.to_end().await;
+    let text = events.into_text().await;
     assert!(
         text.contains("event: error") && text.contains("DISCONNECTED"),
         "{text}"

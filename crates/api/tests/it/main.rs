@@ -1,6 +1,8 @@
 //! The public API over a real database, catalog and lake; the query service is a fake, and no
 //! scheduler runs.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod auth;
 mod connections;
 mod executor;
