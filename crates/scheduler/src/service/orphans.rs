@@ -11,7 +11,9 @@ use super::Shared;
 use crate::retry::chain;
 
 pub(super) async fn remove(shared: Arc<Shared>) {
-    let search = shared.shutdown.run_until_cancelled(shared.catalog.run_branches());
+    let search = shared
+        .shutdown
+        .run_until_cancelled(shared.catalog.run_branches());
     match search.await {
         Some(Ok(branches)) => {
             for branch in branches {
