@@ -196,11 +196,7 @@ impl Target {
         };
         let table = match table {
             Some(table) => table,
-            None => {
-                self.client
-                    .create_table(&self.ident, table_schema(&incoming)?)
-                    .await?
-            }
+            None => self.create(table_schema(&incoming)?).await?,
         };
         let evolution = evolve(table.metadata(), &incoming, strategy)?;
         let (schema, options) = (evolution.schema.clone(), self.options.clone());

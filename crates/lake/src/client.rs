@@ -18,7 +18,6 @@ use iceberg_catalog_rest::{
 };
 use rat_types::{Layer, NamespaceName, Secret, TableIdent};
 use reqwest::{Method, RequestBuilder};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
@@ -27,12 +26,13 @@ use answer::{Subject, read};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Pauses between attempts at a call that changes nothing, long enough for ratd to restart.
-const PAUSES: [Duration; 4] = [
+/// Pauses between attempts at a call that can be repeated, long enough for ratd to restart.
+const PAUSES: [Duration; 5] = [
     Duration::from_millis(50),
     Duration::from_millis(250),
     Duration::from_millis(1000),
     Duration::from_millis(2000),
+    Duration::from_millis(4000),
 ];
 
 /// Separates the levels of a namespace in a path: the unit separator, percent-encoded.
@@ -139,7 +139,9 @@ impl CatalogClient {
             properties: std::collections::HashMap::new(),
         };
         let path = tables_path(&ident.namespace, ident.layer);
-        let created: LoadTableResult = self.post(&path, &body, &subject).await?;
+        // Had the answer to the first attempt been lost, the second would find the table there.
+        let request = || self.request(Method::POST, &path).json(&body);
+        let created: LoadTableResult = self.repeated(request, &subject).await?;
         self.open(ident, created.metadata_location, created.metadata)
     }
 
@@ -162,7 +164,8 @@ impl CatalogClient {
             requirements,
             updates,
         };
-        let committed: CommitTableResponse = self.post(&table_path(ident), &body, &subject).await?;
+        let request = self.request(Method::POST, &table_path(ident)).json(&body);
+        let committed: CommitTableResponse = read(request, &subject).await?;
         self.open(ident, Some(committed.metadata_location), committed.metadata)
     }
 
@@ -251,11 +254,20 @@ impl CatalogClient {
         }
     }
 
-    /// A call that changes nothing and so may be repeated.
     async fn get<T: DeserializeOwned>(&self, path: &str, subject: &Subject) -> Result<T, Error> {
+        self.repeated(|| self.request(Method::GET, path), subject)
+            .await
+    }
+
+    /// A call that does no harm when it is made twice.
+    async fn repeated<T: DeserializeOwned>(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+        subject: &Subject,
+    ) -> Result<T, Error> {
         let mut pauses = PAUSES.into_iter();
         loop {
-            let error = match read(self.request(Method::GET, path), subject).await {
+            let error = match read(request(), subject).await {
                 Err(error) if error.is_transient() => error,
                 result => return result,
             };
@@ -264,15 +276,6 @@ impl CatalogClient {
                 None => return Err(error),
             }
         }
-    }
-
-    async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-        subject: &Subject,
-    ) -> Result<T, Error> {
-        read(self.request(Method::POST, path).json(body), subject).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

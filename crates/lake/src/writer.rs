@@ -11,7 +11,7 @@
 mod bounds;
 mod files;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use iceberg::io::FileIO;
@@ -206,7 +206,7 @@ impl TableWriter {
                     .map_err(|source| self.failed(source))?;
                 continue;
             }
-            bytes += batch.get_array_memory_size();
+            bytes += memory_of(&batch);
             leftover.push(batch);
             if bytes > self.options.small_stream_bytes {
                 let mut opened = self.open(&names, &mut written).await?;
@@ -272,6 +272,15 @@ impl TableWriter {
             source: Box::new(source),
         }
     }
+}
+
+/// Bytes of the rows themselves; batches often are slices of something much larger.
+fn memory_of(batch: &RecordBatch) -> usize {
+    let size = |column: &ArrayRef| {
+        let slice = column.to_data().get_slice_memory_size();
+        slice.unwrap_or_else(|_| column.get_array_memory_size())
+    };
+    batch.columns().iter().map(size).sum()
 }
 
 #[cfg(test)]

@@ -381,3 +381,144 @@ async fn random_writes_keep_the_sum_of_all_rows() {
         }
     }
 }
+
+/// Deletes rows of the table's only data file by position, as engines do that merge on read.
+async fn delete_positions(lake: &Lake, table: &Table, positions: Vec<i64>) -> Table {
+    use iceberg::spec::{
+        DataContentType, DataFileBuilder, ManifestListWriter, ManifestWriterBuilder, Operation,
+        SnapshotReference, SnapshotRetention, Summary,
+    };
+    let (io, metadata) = (table.file_io(), table.metadata());
+    let base = metadata.current_snapshot().unwrap();
+    let data = live_files(io, metadata, base).await.unwrap()[0]
+        .data_file
+        .clone();
+
+    let field = |name: &str, ty: DataType, id: i32| {
+        let metadata = [("PARQUET:field_id".to_owned(), id.to_string())].into();
+        Field::new(name, ty, false).with_metadata(metadata)
+    };
+    let schema = Arc::new(arrow::datatypes::Schema::new(vec![
+        field("file_path", DataType::Utf8, 2_147_483_546),
+        field("pos", DataType::Int64, 2_147_483_545),
+    ]));
+    let paths = StringArray::from(vec![data.file_path(); positions.len()]);
+    let count = positions.len() as u64;
+    let columns: Vec<ArrayRef> = vec![Arc::new(paths), Arc::new(Int64Array::from(positions))];
+    let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, schema, None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let path = format!("{}/data/deletes.parquet", lake.location());
+    let deletes = DataFileBuilder::default()
+        .content(DataContentType::PositionDeletes)
+        .file_path(path.clone())
+        .file_format(DataFileFormat::Parquet)
+        .record_count(count)
+        .file_size_in_bytes(bytes.len() as u64)
+        .build()
+        .unwrap();
+    io.new_output(&path)
+        .unwrap()
+        .write(bytes.into())
+        .await
+        .unwrap();
+
+    let (id, sequence) = (77, metadata.next_sequence_number());
+    let output = io
+        .new_output(format!("{}/metadata/d.avro", lake.location()))
+        .unwrap();
+    let spec = metadata.default_partition_spec().as_ref().clone();
+    let current = metadata.current_schema().clone();
+    let mut writer = ManifestWriterBuilder::new(output, Some(id), current, spec).build_v2_deletes();
+    writer.add_file(deletes, -1).unwrap();
+    let manifest = writer.write_manifest_file().await.unwrap();
+    let list = format!("{}/metadata/d-list.avro", lake.location());
+    let output = io.new_output(&list).unwrap().writer().await.unwrap();
+    let mut writer = ManifestListWriter::v2(output, id, Some(base.snapshot_id()), sequence);
+    let kept = manifests(io, metadata, base).await.unwrap();
+    writer
+        .add_manifests(kept.into_iter().chain([manifest]))
+        .unwrap();
+    writer.close().await.unwrap();
+    let snapshot = Snapshot::builder()
+        .with_snapshot_id(id)
+        .with_parent_snapshot_id(Some(base.snapshot_id()))
+        .with_sequence_number(sequence)
+        .with_timestamp_ms(metadata.last_updated_ms())
+        .with_manifest_list(list)
+        .with_summary(Summary {
+            operation: Operation::Delete,
+            additional_properties: std::collections::HashMap::new(),
+        })
+        .with_schema_id(metadata.current_schema_id())
+        .build();
+    let retention = SnapshotRetention::branch(None, None, None);
+    let reference = SnapshotReference::new(id, retention);
+    let ref_name = "main".to_owned();
+    let updates = vec![
+        TableUpdate::AddSnapshot { snapshot },
+        TableUpdate::SetSnapshotRef {
+            ref_name,
+            reference,
+        },
+    ];
+    lake.apply(table, updates)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_deleted_by_others_are_gone_also_from_a_file_that_is_cut() {
+    let lake = Lake::new().with_row_groups(20_000);
+    let rows = 300_000;
+    let table = lake.table_with(numbers(0..rows)).await;
+    let dead: Vec<i64> = (0..rows).filter(|n| n % 7 == 0).collect();
+    let table = delete_positions(&lake, &table, dead.clone()).await;
+
+    let context = lake.context(&table, &At::Main, 4).await;
+    let plan = scan(&context, "SELECT n FROM t").await;
+    assert_eq!(plan.properties().partitioning.partition_count(), 4);
+    let statistics = plan.partition_statistics(None).unwrap();
+    assert!(
+        matches!(statistics.num_rows, Precision::Inexact(_)),
+        "{statistics:?}"
+    );
+    let left: Vec<i64> = (0..rows).filter(|n| n % 7 != 0).collect();
+    let expected = format!("{},{}", left.len(), left.iter().sum::<i64>());
+    assert_eq!(
+        lake.query(&table, "SELECT count(*), sum(n) FROM t").await,
+        expected
+    );
+    assert_eq!(
+        lake.query(&table, "SELECT count(*) FROM t").await,
+        left.len().to_string()
+    );
+    assert_eq!(
+        lake.query(&table, "SELECT n FROM t WHERE n IN (6, 7, 8) ORDER BY n")
+            .await,
+        "6\n8"
+    );
+    assert_eq!(
+        lake.query(&table, "SELECT count(*) FROM t WHERE n < 70")
+            .await,
+        "60"
+    );
+
+    // Replacing the rows drops what deleted some of them.
+    let fresh = vec![numbers(0..10)];
+    let table = lake
+        .write(&table, fresh, MergeStrategy::FullRefresh, "main", true)
+        .await;
+    let snapshot = table.metadata().current_snapshot().unwrap();
+    let files = live_files(table.file_io(), table.metadata(), snapshot)
+        .await
+        .unwrap();
+    assert_eq!(files.len(), 1);
+    assert_eq!(
+        lake.query(&table, "SELECT count(*), sum(n) FROM t").await,
+        "10,45"
+    );
+    let summary = &snapshot.summary().additional_properties;
+    assert_eq!(summary["removed-delete-files"], "1");
+    assert_eq!(summary["total-delete-files"], "0");
+}
