@@ -17,16 +17,17 @@ pub(crate) struct PageRequest {
 }
 
 impl PageRequest {
-    /// The page of `entries` (sorted by `key`), and the token of the next. Everything at once if
+    /// The page of `entries`, sorted by `key`, and the token of the next. Everything as it is if
     /// the client did not ask for pages.
     pub(crate) fn cut<T>(
         &self,
-        entries: Vec<T>,
+        mut entries: Vec<T>,
         key: impl Fn(&T) -> String,
     ) -> (Vec<T>, Option<String>) {
         if self.page_token.is_none() && self.page_size.is_none() {
             return (entries, None);
         }
+        entries.sort_by_key(&key);
         let size = self
             .page_size
             .unwrap_or(DEFAULT_PAGE)
