@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use rat_acceptance::{Options, Process, Stack, wait_for};
 
-/// Takes a few seconds, so that something can happen meanwhile.
+/// Takes some seconds, so that something can happen meanwhile.
 const SLOW: &str = "SELECT a.value AS x, count(*) AS n
-FROM generate_series(1, 3000) AS a(value) CROSS JOIN generate_series(1, 60000) AS b(value)
+FROM generate_series(1, 20000) AS a(value) CROSS JOIN generate_series(1, 50000) AS b(value)
 WHERE (a.value * b.value) % 7 = 3 GROUP BY a.value";
 
 async fn running(stack: &Stack, pipeline: &str) -> Result<String> {
