@@ -11,11 +11,13 @@
 //! Manifests are not merged; compaction is somebody else's work.
 
 mod inspect;
+mod lookup;
 mod producer;
 mod summary;
 
 pub use inspect::{AddedPaths, TableFile, added_files, added_paths, live_files, manifests, totals};
-pub use producer::{SnapshotProducer, check_writable};
+pub use lookup::check_writable;
+pub use producer::SnapshotProducer;
 pub use summary::{RUN_ID_PROPERTY, Totals};
 
 use iceberg::spec::FormatVersion;

@@ -6,13 +6,16 @@ use chrono::Utc;
 use futures::TryStreamExt;
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    DataFile, FormatVersion, ManifestContentType, ManifestEntryRef, ManifestFile,
-    ManifestListWriter, ManifestWriter, ManifestWriterBuilder, Operation, PartitionSpec, SchemaRef,
-    Snapshot, Summary, TableMetadata, UNASSIGNED_SEQUENCE_NUMBER,
+    DataFile, ManifestContentType, ManifestEntryRef, ManifestFile, ManifestListWriter,
+    ManifestWriter, ManifestWriterBuilder, Operation, PartitionSpec, SchemaRef, Snapshot, Summary,
+    TableMetadata, UNASSIGNED_SEQUENCE_NUMBER,
 };
 use uuid::Uuid;
 
 use super::inspect::{added_files, manifests, read_manifests, totals};
+use super::lookup::{
+    ancestors, check_version, find, metadata_folder, operation_name, unpartitioned_spec,
+};
 use super::{Error, RUN_ID_PROPERTY, Totals};
 
 /// Entries of one manifest, so that a scan can skip and load manifests piece by piece.
@@ -183,11 +186,7 @@ impl SnapshotProducer {
         metadata: &TableMetadata,
         base: Option<i64>,
     ) -> Result<Snapshot, Error> {
-        if metadata.format_version() != FormatVersion::V2 {
-            return Err(Error::FormatVersion {
-                version: metadata.format_version(),
-            });
-        }
+        check_version(metadata)?;
         let parent = base.map(|id| find(metadata, id)).transpose()?;
         let schema = self
             .schema
@@ -408,22 +407,6 @@ impl SnapshotProducer {
     }
 }
 
-/// Checks, before rows are computed, that files which are not partitioned can be added to a table.
-///
-/// # Errors
-/// [`Error::FormatVersion`] or [`Error::Partitioned`].
-pub fn check_writable(metadata: &TableMetadata) -> Result<(), Error> {
-    check_version(metadata)?;
-    unpartitioned_spec(metadata).map(|_| ())
-}
-
-fn check_version(metadata: &TableMetadata) -> Result<(), Error> {
-    match metadata.format_version() {
-        FormatVersion::V2 => Ok(()),
-        version => Err(Error::FormatVersion { version }),
-    }
-}
-
 fn unpartitioned(files: Vec<DataFile>) -> Vec<NewFile> {
     files
         .into_iter()
@@ -432,44 +415,6 @@ fn unpartitioned(files: Vec<DataFile>) -> Vec<NewFile> {
             data_file,
         })
         .collect()
-}
-
-fn unpartitioned_spec(metadata: &TableMetadata) -> Result<i32, Error> {
-    let spec = metadata.default_partition_spec();
-    if spec.is_unpartitioned() {
-        return Ok(spec.spec_id());
-    }
-    Err(Error::Partitioned {
-        spec_id: spec.spec_id(),
-    })
-}
-
-fn find(metadata: &TableMetadata, snapshot_id: i64) -> Result<&Snapshot, Error> {
-    let snapshot = metadata.snapshot_by_id(snapshot_id);
-    snapshot
-        .map(AsRef::as_ref)
-        .ok_or(Error::UnknownSnapshot { snapshot_id })
-}
-
-/// `head` and its ancestors, as far back as the metadata knows them.
-fn ancestors(metadata: &TableMetadata, head: Option<i64>) -> impl Iterator<Item = &Snapshot> {
-    let find = |id| metadata.snapshot_by_id(id).map(AsRef::as_ref);
-    let parent = move |snapshot: &&Snapshot| snapshot.parent_snapshot_id().and_then(find);
-    // A damaged chain could be a circle; a snapshot cannot have more ancestors than there are.
-    std::iter::successors(head.and_then(find), parent).take(metadata.snapshots().len())
-}
-
-fn metadata_folder(metadata: &TableMetadata) -> String {
-    format!("{}/metadata", metadata.location().trim_end_matches('/'))
-}
-
-fn operation_name(operation: &Operation) -> &'static str {
-    match operation {
-        Operation::Append => "append",
-        Operation::Replace => "replace",
-        Operation::Overwrite => "overwrite",
-        Operation::Delete => "delete",
-    }
 }
 
 fn add_deleted(

@@ -58,7 +58,7 @@ async fn a_first_run_is_seen_by_nobody_until_it_is_published() {
         .list_tables(&ident.namespace, ident.layer)
         .await
         .unwrap();
-    assert_eq!(listed, [ident.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&ident));
     let namespaces = server.user().list_namespaces().await.unwrap();
     assert!(namespaces.contains(&ident.namespace));
 }
