@@ -522,3 +522,76 @@ async fn rows_deleted_by_others_are_gone_also_from_a_file_that_is_cut() {
     assert_eq!(summary["removed-delete-files"], "1");
     assert_eq!(summary["total-delete-files"], "0");
 }
+
+#[tokio::test]
+async fn a_table_with_deletion_vectors_is_refused_by_name() {
+    use iceberg::spec::{
+        DataContentType, DataFileBuilder, ManifestListWriter, ManifestWriterBuilder, Operation,
+        SnapshotReference, SnapshotRetention, Summary,
+    };
+    let lake = Lake::new();
+    let table = lake.create(crate::schema::table_schema(&numbers(0..1).schema()).unwrap());
+    let upgrade = TableUpdate::UpgradeFormatVersion {
+        format_version: FormatVersion::V3,
+    };
+    let table = lake.apply(&table, vec![upgrade]);
+    let (io, metadata) = (table.file_io(), table.metadata());
+    assert_eq!(
+        lake.query(&table, "SELECT count(*) FROM t").await,
+        "0",
+        "version 3 alone is fine"
+    );
+
+    let vector = DataFileBuilder::default()
+        .content(DataContentType::PositionDeletes)
+        .file_path(format!("{}/data/v.puffin", lake.location()))
+        .file_format(DataFileFormat::Puffin)
+        .record_count(1)
+        .file_size_in_bytes(1)
+        .build()
+        .unwrap();
+    let output = io
+        .new_output(format!("{}/metadata/v.avro", lake.location()))
+        .unwrap();
+    let spec = metadata.default_partition_spec().as_ref().clone();
+    let schema = metadata.current_schema().clone();
+    let mut writer = ManifestWriterBuilder::new(output, Some(7), schema, spec).build_v3_deletes();
+    writer.add_file(vector, -1).unwrap();
+    let manifest = writer.write_manifest_file().await.unwrap();
+    let list = format!("{}/metadata/v-list.avro", lake.location());
+    let output = io.new_output(&list).unwrap().writer().await.unwrap();
+    let mut writer = ManifestListWriter::v3(output, 7, None, 1, Some(0));
+    writer.add_manifests([manifest].into_iter()).unwrap();
+    writer.close().await.unwrap();
+    let summary = Summary {
+        operation: Operation::Delete,
+        additional_properties: std::collections::HashMap::new(),
+    };
+    let snapshot = Snapshot::builder()
+        .with_snapshot_id(7)
+        .with_sequence_number(1)
+        .with_timestamp_ms(metadata.last_updated_ms())
+        .with_manifest_list(list)
+        .with_summary(summary)
+        .with_schema_id(metadata.current_schema_id())
+        .with_row_range(0, 0)
+        .build();
+    let reference = SnapshotReference::new(7, SnapshotRetention::branch(None, None, None));
+    let ref_name = "main".to_owned();
+    let updates = vec![
+        TableUpdate::AddSnapshot { snapshot },
+        TableUpdate::SetSnapshotRef {
+            ref_name,
+            reference,
+        },
+    ];
+    let table = lake.apply(&table, updates);
+    let error = LakeTable::new(lake.ident.clone(), table, &At::Main)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "table shop.gold.t cannot be read: it has deletion vectors"
+    );
+    assert_eq!(error.reason(), "TABLE_UNSUPPORTED");
+}
