@@ -15,6 +15,8 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArg, Ident, ObjectName, Statement as SqlStatement, TableFactor, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::Error;
 use crate::landing::Call;
@@ -23,6 +25,10 @@ use crate::landing::Call;
 const RECURSION_LIMIT: usize = 64;
 /// Bytes of SQL; a template may render to no more.
 const MAX_SQL_BYTES: usize = 1_000_000;
+/// Operators of one statement. A chain of them is a tree as deep as it is long, which is planned in
+/// quadratic time and walked recursively: without a bound a short text could use up a thread's
+/// stack and with it the process.
+const MAX_OPERATORS: usize = 4000;
 /// Table functions that compute their rows and read nothing.
 const HARMLESS_FUNCTIONS: [&str; 2] = ["generate_series", "range"];
 
@@ -42,8 +48,15 @@ pub(crate) struct Parsed {
 pub(crate) enum Purpose {
     /// Its rows become a table or a test's verdict: file functions allowed.
     Pipeline,
-    /// Its rows go to a person: EXPLAIN allowed, file functions not.
+    /// Its rows go to a person: EXPLAIN and DESCRIBE allowed, file functions not.
     Query,
+}
+
+/// Whether `sql` asks for the names of the tables. Anything that qualifies the question is left
+/// to [`parse`], which refuses it.
+pub(crate) fn is_show_tables(sql: &str) -> bool {
+    let words = sql.trim().trim_end_matches(';').split_whitespace();
+    words.map(str::to_ascii_lowercase).eq(["show", "tables"])
 }
 
 /// Parses exactly one query.
@@ -54,6 +67,7 @@ pub(crate) fn parse(sql: &str, purpose: Purpose) -> Result<Parsed, Error> {
             "the statement has {length} bytes, at most {MAX_SQL_BYTES} are allowed"
         )));
     }
+    check_operators(sql)?;
     let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(RECURSION_LIMIT)
@@ -96,6 +110,53 @@ pub(crate) fn parse(sql: &str, purpose: Purpose) -> Result<Parsed, Error> {
     })
 }
 
+/// Counts what makes a tree deep before there is a tree. What is no text of SQL is left to the
+/// parser, which says so better.
+fn check_operators(sql: &str) -> Result<(), Error> {
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
+        return Ok(());
+    };
+    let count = tokens.iter().filter(|token| chains(token)).count();
+    if count > MAX_OPERATORS {
+        return Err(Error::sql(format!(
+            "the statement has {count} operators and joins, at most {MAX_OPERATORS} are allowed; \
+             write long lists of conditions as IN (…) or as a table"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a token joins what stands before it with what comes after it.
+fn chains(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::UNION
+                | Keyword::INTERSECT
+                | Keyword::EXCEPT
+                | Keyword::JOIN
+        ),
+        Token::EOF
+        | Token::Whitespace(_)
+        | Token::Number(..)
+        | Token::Char(_)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::NationalStringLiteral(_)
+        | Token::HexStringLiteral(_)
+        | Token::Comma
+        | Token::Period
+        | Token::LParen
+        | Token::RParen
+        | Token::SemiColon => false,
+        _ => true,
+    }
+}
+
 /// The query in `statement`, which must be one.
 fn query_of(statement: &mut Statement, purpose: Purpose) -> Result<&mut SqlStatement, Error> {
     let refused = Error::NotAQuery {
@@ -104,6 +165,7 @@ fn query_of(statement: &mut Statement, purpose: Purpose) -> Result<&mut SqlState
     match statement {
         Statement::Statement(inner) => match **inner {
             SqlStatement::Query(_) => Ok(inner),
+            SqlStatement::ExplainTable { .. } if purpose == Purpose::Query => Ok(inner),
             _ => Err(refused),
         },
         Statement::Explain(explain) if purpose == Purpose::Query => {
@@ -203,6 +265,7 @@ fn unknown_function(function: &str) -> Error {
 pub(crate) fn check_plan(plan: &LogicalPlan, purpose: Purpose) -> Result<(), Error> {
     let mut refused = None;
     let body = match plan {
+        LogicalPlan::DescribeTable(_) if purpose == Purpose::Query => return Ok(()),
         LogicalPlan::Explain(explain) if purpose == Purpose::Query => explain.plan.as_ref(),
         LogicalPlan::Analyze(analyze) if purpose == Purpose::Query => analyze.input.as_ref(),
         other => other,
@@ -299,6 +362,28 @@ mod tests {
             assert!(parse(sql, Purpose::Query).is_ok(), "{sql}");
             assert!(refused(sql, Purpose::Pipeline).contains("EXPLAIN"));
         }
+    }
+
+    #[test]
+    fn a_statement_may_not_be_one_endless_chain() {
+        let chain = |links: usize, link: &str| format!("SELECT {}1", link.repeat(links));
+        for link in [
+            "1+",
+            "1 OR ",
+            "NOT ",
+            "- ",
+            "1::INT::INT||",
+            "1 UNION ALL SELECT ",
+        ] {
+            let error = parse(&chain(200_000 / link.len(), link), Purpose::Query).unwrap_err();
+            assert!(
+                error.to_string().contains("operators and joins"),
+                "{link}: {error}"
+            );
+        }
+        let list = format!("SELECT 1 IN ({}1)", "1,".repeat(50_000));
+        assert!(parse(&list, Purpose::Query).is_ok());
+        assert!(parse(&chain(300, "1+"), Purpose::Query).is_ok());
     }
 
     #[test]

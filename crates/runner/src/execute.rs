@@ -21,6 +21,10 @@ pub trait Execute: Send + Sync + 'static {
     ) -> BoxFuture<'static, Option<RunOutcome>>;
 }
 
+/// Stack of each of its threads. Parsed SQL is a tree that is walked and freed recursively, and a
+/// chain of thousands of operators does not fit the usual 2 MiB. Only what is used takes memory.
+const STACK: usize = 64 << 20;
+
 /// The engine with a runtime for itself: planning and computing rows takes whole cores, and what
 /// serves connections must not wait for one.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ impl EngineThreads {
     pub fn new(engine: Engine) -> Result<Self, Error> {
         let runtime = Builder::new_multi_thread()
             .thread_name("rat-engine")
+            .thread_stack_size(STACK)
             .enable_all()
             .build()
             .map_err(Error::Threads)?;
