@@ -1,1 +1,59 @@
-//! ratq
+//! ratq: read-only queries over the lake, as a gRPC service.
+//!
+//! It holds no credential and no state: every request brings the address of ratd's internal
+//! listener and a token that is good for this query and for reading. Access is decided in the
+//! catalog, by that token, and nowhere else. What a statement may do is decided by the engine on
+//! its logical plan.
+//!
+//! Queries run on threads of their own, so that a heavy one delays neither the answers of others
+//! nor the health check. Everything is bounded: queries at a time, queries that wait, time, rows,
+//! memory, and the size of a message.
+
+mod admission;
+mod encode;
+mod error;
+mod pool;
+mod service;
+
+use rat_config::Settings;
+use rat_proto::query::v1::query_service_server::QueryServiceServer;
+use rat_service::runtime::{Failure, Process};
+use rat_service::{grpc, listen};
+use tonic::service::Routes;
+
+pub use admission::{Admission, Busy};
+pub use encode::{Encoder, LARGEST_ROW, MESSAGE_SIZE};
+pub use error::Error;
+pub use service::{Config, Service};
+
+/// Name of the socket in systemd's socket unit.
+const SOCKET: &str = "ratq";
+
+/// Serves until the process is asked to end.
+///
+/// # Errors
+/// The address cannot be bound, or the threads for queries cannot be started.
+pub async fn run(settings: Settings, process: Process) -> Result<(), Failure> {
+    let service = Service::new(Config::from(&settings.ratq))?;
+    let listener = listen::bind(&settings.ratq.address, Some(SOCKET)).await?;
+    tracing::info!(address = %listener.local_address(), "serving queries");
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<QueryServiceServer<Service>>().await;
+    let routes = Routes::new(QueryServiceServer::new(service)).add_service(health_service);
+    process.ready();
+    let shutdown = process.shutdown().clone();
+    let server = grpc::serve(
+        listener,
+        routes,
+        settings.server.shutdown_timeout,
+        shutdown.clone(),
+    );
+    let announce = async {
+        shutdown.cancelled().await;
+        health
+            .set_not_serving::<QueryServiceServer<Service>>()
+            .await;
+    };
+    tokio::join!(server, announce);
+    Ok(())
+}
