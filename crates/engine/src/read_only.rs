@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::memory::MemoryStream;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
-use rat_types::{NamespaceName, Secret};
+use rat_types::{NamespaceName, Secret, TableIdent};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -134,6 +136,9 @@ impl ReadOnlySession {
         max_rows: u64,
         tables: &dyn Tables,
     ) -> Result<SendableRecordBatchStream, Error> {
+        if statement::is_show_tables(sql) {
+            return names(&tables.names(namespace).await);
+        }
         let parsed = statement::parse(sql, Purpose::Query)?;
         let mut wanted = BTreeSet::new();
         for reference in &parsed.tables {
@@ -144,7 +149,11 @@ impl ReadOnlySession {
         let session = self.sessions.open(namespace);
         session.add_tables(pinned)?;
         let mut plan = session.plan(parsed.statement, Purpose::Query).await?;
-        if !matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
+        let is_rows = !matches!(
+            plan,
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+        );
+        if is_rows {
             // One row more than wanted tells whether there are more.
             let fetch = usize::try_from(max_rows.saturating_add(1)).unwrap_or(usize::MAX);
             plan = LogicalPlanBuilder::from(plan)
@@ -153,6 +162,21 @@ impl ReadOnlySession {
         }
         session.execute(session.prepare(&plan).await?)
     }
+}
+
+/// The names of tables as rows.
+fn names(tables: &[TableIdent]) -> Result<SendableRecordBatchStream, Error> {
+    let column = |part: fn(&TableIdent) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(tables.iter().map(part)))
+    };
+    let batch = RecordBatch::try_from_iter([
+        ("namespace", column(|table| table.namespace.as_str())),
+        ("layer", column(|table| table.layer.as_str())),
+        ("name", column(|table| table.name.as_str())),
+    ])
+    .map_err(|error| Error::internal(error.to_string()))?;
+    let schema = batch.schema();
+    Ok(Box::pin(MemoryStream::try_new(vec![batch], schema, None)?))
 }
 
 /// A result on its way out.

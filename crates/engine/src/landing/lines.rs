@@ -1,7 +1,7 @@
 //! Opening text files, and finding the line on which a record starts.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 
@@ -74,7 +74,7 @@ enum State {
 ///
 /// The decoder counts records. An editor counts lines, and the two part ways at blank lines,
 /// comments and line breaks within quotes.
-pub(super) fn line_of_record(text: impl Read, division: Division, wanted: u64) -> Option<u64> {
+pub(super) fn line_of_record(text: impl BufRead, division: Division, wanted: u64) -> Option<u64> {
     let (mut line, mut record, mut state) = (1, 0, State::StartOfRecord);
     let mut last = 0;
     for byte in text.bytes() {

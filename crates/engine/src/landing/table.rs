@@ -99,9 +99,9 @@ impl<F: TextFile> TableProvider for TextTable<F> {
         let streams = self.partitions.iter().map(|files| {
             Arc::new(Partition {
                 files: Arc::clone(files),
-                schema: Arc::clone(&self.schema),
+                table: Arc::clone(&self.schema),
                 projection: Arc::clone(&projection),
-                projected: Arc::clone(&projected),
+                schema: Arc::clone(&projected),
             }) as Arc<dyn PartitionStream>
         });
         let plan = StreamingTableExec::try_new(
@@ -119,21 +119,22 @@ impl<F: TextFile> TableProvider for TextTable<F> {
 #[derive(Debug)]
 struct Partition<F> {
     files: Arc<Vec<F>>,
-    schema: SchemaRef,
+    /// Of the whole table.
+    table: SchemaRef,
     projection: Arc<Vec<usize>>,
-    projected: SchemaRef,
+    /// Of the columns that are wanted.
+    schema: SchemaRef,
 }
 
 impl<F: TextFile> PartitionStream for Partition<F> {
     fn schema(&self) -> &SchemaRef {
-        &self.projected
+        &self.schema
     }
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let mut stream =
-            RecordBatchReceiverStream::builder(Arc::clone(&self.projected), READ_AHEAD);
+        let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), READ_AHEAD);
         let sender = stream.tx();
-        let (files, schema) = (Arc::clone(&self.files), Arc::clone(&self.schema));
+        let (files, table) = (Arc::clone(&self.files), Arc::clone(&self.table));
         let projection = Arc::clone(&self.projection);
         let batch_size = context.session_config().batch_size();
         stream.spawn_blocking(move || {
@@ -144,7 +145,7 @@ impl<F: TextFile> PartitionStream for Partition<F> {
                     wanted = sender.blocking_send(Ok(batch)).is_ok();
                     wanted
                 };
-                file.read(&schema, &projection, batch_size, &mut sink)
+                file.read(&table, &projection, batch_size, &mut sink)
                     .map_err(|error| DataFusionError::External(Box::new(error)))?;
                 if !wanted {
                     break;

@@ -209,3 +209,26 @@ async fn a_query_that_needs_too_much_memory_is_stopped() {
     let error = fixture.error(sql).await;
     assert_eq!(error.reason(), "OUT_OF_MEMORY", "{error}");
 }
+
+#[tokio::test]
+async fn tables_and_their_columns_can_be_listed() {
+    let fixture = ordinary();
+    let tables = fixture.table("show  tables;").await;
+    assert!(
+        tables.contains("| shop      | bronze | orders |"),
+        "{tables}"
+    );
+    assert!(!tables.contains("crm"), "{tables}");
+    let columns = fixture.table("DESCRIBE bronze.orders").await;
+    assert!(columns.contains("| name        | Utf8"), "{columns}");
+    let columns = fixture.table("DESC crm.gold.\"line-items\"").await;
+    assert!(columns.contains("| id "), "{columns}");
+    assert_eq!(
+        fixture.error("DESCRIBE bronze.none").await.reason(),
+        "TABLE_NOT_FOUND"
+    );
+    assert_eq!(
+        fixture.error("SHOW TABLES LIKE 'x'").await.reason(),
+        "SQL_NOT_READ_ONLY"
+    );
+}
