@@ -2,6 +2,8 @@
 //!
 //! Every finding names file and line, and says what to do.
 
+mod errors;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -175,6 +177,7 @@ fn manifests(root: &Path, metadata: &Value, findings: &mut Vec<String>) -> Resul
             } else if in_dependencies
                 && line.contains('=')
                 && !line.contains("workspace = true")
+                && !line.contains("path = \".\"")
                 && !line.starts_with('#')
                 && !line.starts_with(char::is_whitespace)
             {
@@ -191,6 +194,7 @@ fn manifests(root: &Path, metadata: &Value, findings: &mut Vec<String>) -> Resul
 fn sources(root: &Path, findings: &mut Vec<String>) -> Result<()> {
     let mut files = Vec::new();
     walk(&root.join("crates"), &mut files)?;
+    let mut codes = errors::Codes::default();
     for path in files {
         let shown = path
             .strip_prefix(root)
@@ -210,10 +214,16 @@ fn sources(root: &Path, findings: &mut Vec<String>) -> Result<()> {
                 "{shown}: {lines} lines hold more than one idea: look for the seam"
             ));
         }
+        if !shown.contains("xtask/") && shown.contains("/src/") {
+            codes.read(&shown, &text);
+        }
         if !shown.ends_with("xtask/src/tidy.rs") {
             source_lines(&shown, &text, findings);
         }
     }
+    let page = std::fs::read_to_string(root.join("docs/reference/errors.md"))
+        .context("failed to read docs/reference/errors.md")?;
+    codes.compare(&page, findings);
     Ok(())
 }
 
@@ -233,7 +243,7 @@ fn source_lines(shown: &str, text: &str, findings: &mut Vec<String>) {
                 "{shown}:{number}: a test runs, and asserts what it expects"
             ));
         }
-        if line.contains("/root/") || line.contains("/home/") {
+        if line.contains("\"/root/") || line.contains("\"/home/") {
             findings.push(format!("{shown}:{number}: no path of somebody's machine"));
         }
     }
