@@ -13,6 +13,7 @@ mod landing;
 mod limits;
 mod observe;
 mod planner;
+mod progress;
 mod quality;
 mod read_only;
 mod run;

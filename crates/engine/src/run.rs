@@ -23,6 +23,7 @@ use crate::lake::LakeRun;
 use crate::limits::Limits;
 use crate::observe::{Phases, RunObserver};
 use crate::planner::Planner;
+use crate::progress::Progress;
 use crate::session::Sessions;
 use crate::tables::{Pinned, Tables};
 use crate::{Error, quality};
@@ -177,7 +178,9 @@ impl Engine {
         let planned = planner.plan(&source.rendered, &mut pinned).await?;
 
         report.phases.enter("write", observer);
-        let written = lake.write(planned.execute()?).await?;
+        let progress = Progress::default();
+        let rows = progress.count(planned.execute()?);
+        let written = progress.report(observer, lake.write(rows)).await?;
         (report.rows, report.bytes) = (written.rows, written.bytes);
         let (rows, bytes) = (written.rows, written.bytes);
         observer.log(
