@@ -51,8 +51,13 @@ impl Handle {
             .runs()
             .record_outcome(run, &outcome)
             .await?;
-        if first && let Some(signals) = self.shared.active.get(run) {
-            signals.report(outcome);
+        tracing::debug!(%run, state = %outcome.state, first, "an executor reports the end of a run");
+        if first {
+            match self.shared.active.get(run) {
+                Some(signals) => signals.report(outcome),
+                // The process has just started.
+                None => self.shared.stray.notify_one(),
+            }
         }
         Ok(())
     }
@@ -66,8 +71,9 @@ impl Handle {
         match self.shared.store.runs().request_cancel(run).await? {
             Cancellation::Cancelled => Ok(RunStatus::Cancelled),
             Cancellation::Requested => {
-                if let Some(signals) = self.shared.active.get(run) {
-                    signals.stop.cancel();
+                match self.shared.active.get(run) {
+                    Some(signals) => signals.stop.cancel(),
+                    None => self.shared.stray.notify_one(),
                 }
                 Ok(RunStatus::Running)
             }

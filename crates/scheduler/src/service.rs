@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     /// There may be something to dispatch.
     pub(crate) wake: Arc<Notify>,
+    /// There is news of a run that is not in care.
+    pub(crate) stray: Notify,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -107,6 +109,7 @@ impl Service {
             executors,
             active: Active::default(),
             wake: Arc::new(Notify::new()),
+            stray: Notify::new(),
             shutdown: CancellationToken::new(),
         });
         let handle = Handle::new(Arc::clone(&shared));
@@ -132,6 +135,7 @@ impl Service {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = self.shared.wake.notified() => {}
+                () = self.shared.stray.notified() => self.next_sweep = Instant::now(),
                 Some(ended) = self.tasks.join_next() => note_end(ended),
                 () = sleep_until(pause.map_or(self.next_sweep, |at| at.min(self.next_sweep))) => {}
             }

@@ -19,7 +19,6 @@ use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -170,11 +169,12 @@ where
         let peer = connection.peer();
         let activity = Arc::new(Activity::new());
         let io = TokioIo::new(TrackedIo::new(connection, Arc::clone(&activity)));
-        let service = self.tracked(peer, Arc::clone(&activity));
-        let mut served = pin!(
-            self.builder
-                .serve_connection(io, TowerToHyperService::new(service))
-        );
+        let service = TrackedService {
+            service: self.service,
+            peer,
+            activity: Arc::clone(&activity),
+        };
+        let mut served = pin!(self.builder.serve_connection(io, service));
         let mut draining = false;
         let mut next_look = activity.next_look(&self.limits);
         loop {
@@ -207,31 +207,36 @@ where
             }
         }
     }
+}
 
-    /// The service with the peer in each request and the activity told of each request.
-    fn tracked(
-        &self,
-        peer: Peer,
-        activity: Arc<Activity>,
-    ) -> impl Service<
-        Request<Incoming>,
-        Response = Response<TrackedBody<B>>,
-        Error = Infallible,
-        Future = Pin<Box<dyn Future<Output = Result<Response<TrackedBody<B>>, Infallible>> + Send>>,
-    > + Clone
-    + Send
-    + 'static {
-        let service = self.service.clone();
-        tower::service_fn(move |mut request: Request<Incoming>| {
-            let guard = activity.begin(request.version());
-            request.extensions_mut().insert(peer);
-            let mut service = service.clone();
-            let answer: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
-                std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
-                let response = service.call(request).await?;
-                Ok(response.map(|body| TrackedBody::new(body, guard)))
-            });
-            answer
+/// The service with the peer in each request, and the activity told of each request.
+struct TrackedService<S> {
+    service: S,
+    peer: Peer,
+    activity: Arc<Activity>,
+}
+
+type Answer<B> = Pin<Box<dyn Future<Output = Result<Response<B>, Infallible>> + Send>>;
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for TrackedService<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+{
+    type Response = Response<TrackedBody<B>>;
+    type Error = Infallible;
+    type Future = Answer<TrackedBody<B>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let guard = self.activity.begin(request.version());
+        request.extensions_mut().insert(self.peer);
+        let mut service = self.service.clone();
+        Box::pin(async move {
+            std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
+            let response = service.call(request).await?;
+            Ok(response.map(|body| TrackedBody::new(body, guard)))
         })
     }
 }

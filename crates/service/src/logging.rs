@@ -14,8 +14,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 /// What other people's crates say below this is rarely about RAT.
-const QUIET: &str =
-    "h2=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,sqlx=warn,tonic=info,tower=info";
+const QUIET: &str = "apache_avro=info,datafusion=info,h2=info,hyper=info,hyper_util=info,\
+                     iceberg=info,parquet=info,reqwest=info,rustls=info,sqlparser=info,\
+                     sqlx=warn,tonic=info,tower=info";
 
 /// Level until the settings are known.
 const FIRST_LEVEL: &str = "info";

@@ -1,7 +1,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{Home, ratd, text};
+use nix::sys::signal::Signal;
+
+use crate::support::{Home, ratd, text, wait};
 
 fn code(output: &std::process::Output) -> i32 {
     output.status.code().unwrap()
@@ -146,4 +148,24 @@ fn a_database_that_cannot_be_opened_is_a_failure() {
         .output()
         .unwrap();
     assert_eq!(code(&output), 1, "{:?}", text(&output));
+}
+
+#[test]
+fn a_database_of_a_newer_ratd_is_left_alone() {
+    let home = Home::new();
+    let daemon = home.start();
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.ended().code(), Some(0));
+    wait(async {
+        let pool = rat_sql::Pool::open(&home.database()).await.unwrap();
+        let sql = "INSERT INTO rat_migrations
+                   SELECT version + 1, '9999_future', checksum, version + 1, applied_at
+                   FROM rat_migrations ORDER BY version DESC LIMIT 1";
+        pool.execute(rat_sql::Query::new(sql, Vec::new()))
+            .await
+            .unwrap();
+        pool.close().await;
+    });
+    let output = home.command().output().unwrap();
+    assert_eq!(code(&output), 78, "{:?}", text(&output));
 }

@@ -1,6 +1,10 @@
+use chrono::Utc;
 use nix::sys::signal::Signal;
+use rat_store::{NewPipeline, NewRun, RunRecord, RunStart, Store};
+use rat_types::{RunFailure, RunId, RunOutcome, RunState, RunStatus};
+use sha2::{Digest, Sha256};
 
-use crate::support::{Home, send};
+use crate::support::{Home, send, wait};
 
 /// A text with the form of a run's token.
 fn token() -> String {
@@ -41,5 +45,129 @@ fn the_two_listeners_serve_different_things() {
     }
     let path = "/internal/v1/runs/0190a000-0000-7000-8000-000000000001/outcome";
     let answer = send(&home.public(), "POST", path, Some(&token()), "{}");
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+/// A run that is with the warm pool, and that only the database knows: its token is [`token`].
+async fn running(store: &Store) -> RunId {
+    let pipeline: rat_types::TableIdent = "default.bronze.orders".parse().unwrap();
+    let (description, owner) = (String::new(), "anonymous".to_owned());
+    let new = NewPipeline {
+        ident: pipeline.clone(),
+        kind: "sql".into(),
+        description,
+        owner,
+    };
+    store.pipelines().create(&new).await.unwrap();
+    let id = RunId::new_at(Utc::now());
+    let (trigger, created_by) = ("manual".to_owned(), "anonymous".to_owned());
+    store
+        .runs()
+        .create(&NewRun {
+            id,
+            pipeline,
+            trigger,
+            created_by,
+        })
+        .await
+        .unwrap();
+    let start = RunStart {
+        executor: "warm-pool".into(),
+        token_hash: hex::encode(Sha256::digest(token())),
+        attempt: 1,
+        source_hash: "0".repeat(64),
+        readable: vec!["default.bronze.people".parse().unwrap()],
+    };
+    assert!(store.runs().mark_running(id, &start).await.unwrap());
+    id
+}
+
+fn failed(run_id: RunId) -> RunOutcome {
+    RunOutcome {
+        run_id,
+        state: RunState::Failed,
+        failure: Some(RunFailure::new("SQL_INVALID", "no such column")),
+        rows_written: 0,
+        bytes_written: 0,
+        snapshot_id: None,
+        phases: Vec::new(),
+        quality: Vec::new(),
+        finished_at: Utc::now(),
+    }
+}
+
+/// The row once the run has ended.
+async fn ended(store: &Store, id: RunId) -> RunRecord {
+    let begun = std::time::Instant::now();
+    loop {
+        let run = store.runs().get(id).await.unwrap().unwrap();
+        if run.status.is_terminal() {
+            return run;
+        }
+        assert!(
+            begun.elapsed() < crate::support::LIMIT,
+            "the run does not end: {run:?}"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[test]
+fn a_run_reports_its_own_end_and_no_other() {
+    let home = Home::new();
+    let daemon = home.start();
+    let store = wait(Store::open(&home.database())).unwrap();
+    let id = wait(running(&store));
+    let token = token();
+    let path = |id: RunId| format!("/internal/v1/runs/{id}/outcome");
+    let post = |path: &str, body: &str| {
+        let answer = send(&home.internal(), "POST", path, Some(&token), body);
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    let other = RunId::new_at(Utc::now());
+    let body = |id: RunId| serde_json::to_string(&failed(id)).unwrap();
+    assert_eq!(post(&path(other), &body(other)), "403");
+    assert_eq!(post("/internal/v1/runs/nonsense/outcome", &body(id)), "403");
+    assert_eq!(post(&path(id), "{}"), "400");
+    assert_eq!(post(&path(id), &body(other)), "400");
+    let mut active = failed(id);
+    active.state = RunState::Running;
+    assert_eq!(
+        post(&path(id), &serde_json::to_string(&active).unwrap()),
+        "400"
+    );
+    assert_eq!(post(&path(id), &"x".repeat(5 << 20)), "413");
+    let run = wait(store.runs().get(id)).unwrap().unwrap();
+    assert_eq!((run.status, run.outcome), (RunStatus::Running, None));
+
+    assert_eq!(post(&path(id), &body(id)), "204");
+    let run = wait(ended(&store, id));
+    assert_eq!(run.status, RunStatus::Failed);
+    assert_eq!(run.error.unwrap().code, "SQL_INVALID");
+    // The token died with the run.
+    assert_eq!(post(&path(id), &body(id)), "401");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.ended().code(), Some(0));
+}
+
+#[test]
+fn a_runs_token_opens_what_its_pipeline_names() {
+    let home = Home::new();
+    let _daemon = home.start();
+    let store = wait(Store::open(&home.database())).unwrap();
+    wait(running(&store));
+    let token = token();
+    let status = |path: &str| {
+        let answer = send(&home.internal(), "GET", path, Some(&token), "");
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    let table = |name: &str| format!("/iceberg/v1/namespaces/default%1Fbronze/tables/{name}");
+    assert_eq!(status("/iceberg/v1/config"), "200");
+    // Its own and those that it names: they are not there, which it may know.
+    assert_eq!(status(&table("orders")), "404");
+    assert_eq!(status(&table("people")), "404");
+    assert_eq!(status(&table("secrets")), "403");
+    // On the public listener it is not a credential; there everybody is the administrator.
+    let answer = send(&home.public(), "GET", &table("secrets"), Some(&token), "");
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
 }

@@ -4,7 +4,10 @@ use std::os::unix::process::ExitStatusExt;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Home, get};
+use std::fs::{self, File};
+use std::process::Stdio;
+
+use crate::support::{Daemon, Home, get};
 
 #[test]
 fn a_signal_ends_ratd_in_good_order_and_it_starts_again() {
@@ -68,4 +71,36 @@ fn a_killed_ratd_leaves_nothing_that_keeps_the_next_from_starting() {
     let daemon = home.start();
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.ended().code(), Some(0));
+}
+
+#[test]
+fn sighup_takes_the_level_of_the_log_over() {
+    let home = Home::new();
+    let log = home.path().join("log");
+    let mut command = home.command();
+    command
+        .stdout(Stdio::null())
+        .stderr(File::create(&log).unwrap());
+    let daemon = Daemon::of(command.spawn().unwrap());
+    let logged = |text: &str| fs::read_to_string(&log).unwrap().contains(text);
+    daemon.wait_for("ratd serves", || logged("\"serving\""));
+    let settings = fs::read_to_string(home.config()).unwrap();
+
+    fs::write(
+        home.config(),
+        settings.replace("{format: json}", "{level: loud}"),
+    )
+    .unwrap();
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for("ratd says what is wrong", || logged("nothing changed"));
+    assert!(!logged("\"DEBUG\""));
+    fs::write(
+        home.config(),
+        settings.replace("{format: json}", "{level: debug, format: json}"),
+    )
+    .unwrap();
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for("the log is reloaded", || logged("log reloaded"));
+    get(&home.public(), "/api/v1/namespaces");
+    daemon.wait_for("there are debug lines", || logged("\"DEBUG\""));
 }

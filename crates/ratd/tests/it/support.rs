@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -76,6 +77,11 @@ impl Home {
 
     pub(crate) fn public(&self) -> PathBuf {
         self.path().join("public.sock")
+    }
+
+    /// ratd's database, beside ratd.
+    pub(crate) fn database(&self) -> rat_sql::DatabaseUrl {
+        rat_sql::DatabaseUrl::sqlite(self.path().join("db/rat.db"))
     }
 
     pub(crate) fn internal(&self) -> PathBuf {
@@ -177,10 +183,19 @@ fn request(method: &str, path: &str, token: Option<&str>, body: &str) -> String 
 }
 
 fn exchange(mut stream: impl Read + Write, request: &str) -> String {
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    // A server that has seen enough answers and hangs up before everything is written.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8(answer).unwrap()
+}
+
+/// Runs something asynchronous in a test that is not. One runtime for all: a connection to a
+/// database belongs to the runtime that opened it.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+        LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+    RUNTIME.block_on(future)
 }
 
 pub(crate) fn text(output: &Output) -> (String, String) {

@@ -247,11 +247,13 @@ impl Task {
             .run
             .started_at
             .map(|at| (at - self.run.created_at).to_std());
-        let queue = phase("queue", queue.and_then(Result::ok).unwrap_or_default());
+        let mut queue = phase("queue", queue.and_then(Result::ok).unwrap_or_default());
+        // The executor may have let it wait, too.
+        let (waited, worked): (Vec<Phase>, Vec<Phase>) =
+            (outcome.phases.iter().cloned()).partition(|phase| phase.name == queue.name);
+        queue.duration_us += waited.iter().map(|phase| phase.duration_us).sum::<u64>();
         let mut end = Self::end_without_result(status, error);
-        end.phases = std::iter::once(queue)
-            .chain(outcome.phases.iter().cloned())
-            .collect();
+        end.phases = std::iter::once(queue).chain(worked).collect();
         end
     }
 }

@@ -72,7 +72,8 @@ impl Task {
         let mut backoff = Backoff::new(config.first_pause, config.last_pause);
         loop {
             let error = match executor.submit(&prepared.request).await {
-                Ok(_) => {
+                Ok(state) => {
+                    tracing::debug!(run = %self.id(), %state, "the executor took a run");
                     self.shared.gate.open();
                     return Ok(Submitted::Taken);
                 }

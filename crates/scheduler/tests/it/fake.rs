@@ -287,10 +287,12 @@ pub(crate) fn outcome(run: RunId, state: RunState) -> RunOutcome {
         rows_written: 3,
         bytes_written: 30,
         snapshot_id: None,
-        phases: vec![Phase {
-            name: "write".into(),
-            duration_us: 5,
-        }],
+        phases: [("queue", 1), ("write", 5)]
+            .map(|(name, duration_us)| Phase {
+                name: name.into(),
+                duration_us,
+            })
+            .into(),
         quality: Vec::new(),
         finished_at: Utc::now(),
     }

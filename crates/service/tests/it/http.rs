@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{LIMIT, connect, read_to_end, talk, tcp, unix};
+use crate::support::{LIMIT, connect, read_to_end, talk, tcp, unix, unix_stream};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const GET_AND_STAY: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -215,4 +215,33 @@ async fn connections_beyond_the_limit_wait_their_turn() {
     begun.notified().await;
     go.notify_one();
     assert!(second.await.unwrap().ends_with("done"));
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_half_way_ends_the_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let (listener, address) = unix(folder.path()).await;
+    let router = Router::new().route(
+        "/",
+        axum::routing::post(|request: Request| async {
+            let body = axum::body::to_bytes(request.into_body(), 4 << 20).await;
+            if body.is_ok() { "fits" } else { "too large" }
+        }),
+    );
+    let limits = HttpLimits {
+        header_timeout: LIMIT,
+        ..limits()
+    };
+    let (_server, _stop) = start(listener, router, limits);
+    let begun = Instant::now();
+    let body = "x".repeat(5 << 20);
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = unix_stream(&address).await;
+    // The server hangs up before everything is written.
+    let _ = stream.write_all((head + &body).as_bytes()).await;
+    assert!(read_to_end(&mut stream).await.ends_with("too large"));
+    assert!(begun.elapsed() < Duration::from_secs(5));
 }

@@ -1,6 +1,6 @@
 //! The servers and channels of this crate against real sockets.
 
-#![allow(missing_docs, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod grpc;
 mod http;

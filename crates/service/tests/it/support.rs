@@ -26,11 +26,18 @@ pub(crate) async fn connect(address: &Address) -> TcpStream {
     TcpStream::connect(address.to_string()).await.unwrap()
 }
 
+pub(crate) async fn unix_stream(address: &Address) -> UnixStream {
+    let Address::Unix(path) = address else {
+        panic!("not a Unix socket")
+    };
+    UnixStream::connect(path).await.unwrap()
+}
+
 /// Sends `request` and reads until the server closes.
 pub(crate) async fn talk(address: &Address, request: &str) -> String {
     let mut stream: Box<dyn Stream> = match address {
         Address::Tcp { .. } => Box::new(connect(address).await),
-        Address::Unix(path) => Box::new(UnixStream::connect(path).await.unwrap()),
+        Address::Unix(_) => Box::new(unix_stream(address).await),
     };
     stream.write_all(request.as_bytes()).await.unwrap();
     read_to_end(&mut stream).await
