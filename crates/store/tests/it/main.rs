@@ -93,6 +93,7 @@ on_every_database! {
         sixteen_tasks_that_append_lose_no_line;
     runs: a_run_goes_through_its_whole_life,
         a_run_needs_its_pipeline_and_a_new_id,
+        an_attempt_that_no_executor_took_does_not_count,
         a_token_dies_with_its_run,
         a_run_ends_once,
         a_pending_run_can_fail_and_not_succeed,

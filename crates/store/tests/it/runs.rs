@@ -132,6 +132,27 @@ async fn holder(store: &Store, token_hash: &str) -> Option<RunId> {
         .map(|run| run.id)
 }
 
+pub(crate) async fn an_attempt_that_no_executor_took_does_not_count(store: Store) {
+    let id = run_of_new(&store, A).await.id;
+    assert_eq!(
+        store.runs().not_taken(id).await.unwrap(),
+        None,
+        "it is pending"
+    );
+    for _ in 0..2 {
+        assert!(store.runs().mark_running(id, &start("aa")).await.unwrap());
+        let pending = store.runs().not_taken(id).await.unwrap();
+        assert_eq!(pending, Some(RunStatus::Pending));
+        let run = store.runs().get(id).await.unwrap().unwrap();
+        assert_eq!((run.attempt, run.executor), (0, None));
+        assert_eq!(holder(&store, "aa").await, None);
+    }
+    assert!(store.runs().mark_running(id, &start("aa")).await.unwrap());
+    store.runs().request_cancel(id).await.unwrap();
+    let ended = store.runs().not_taken(id).await.unwrap();
+    assert_eq!(ended, Some(RunStatus::Cancelled));
+}
+
 pub(crate) async fn a_token_dies_with_its_run(store: Store) {
     let id = run_of_new(&store, A).await.id;
     assert_eq!(holder(&store, "aa").await, None);
