@@ -13,8 +13,10 @@ use iceberg::spec::{SnapshotReference, TableMetadata};
 use moka::future::Cache;
 use serde::Deserialize;
 
-/// Bytes of JSON text; the parsed form is about twice as much again.
-const CAPACITY_BYTES: u64 = 64 * 1024 * 1024;
+/// Memory for all entries.
+const CAPACITY_BYTES: u64 = 128 * 1024 * 1024;
+/// Memory for an entry, in lengths of its JSON text: the text, and the parsed form.
+const WEIGHT: usize = 4;
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// A metadata file: parsed, and as JSON text for clients.
@@ -28,15 +30,25 @@ pub(crate) struct MetadataFile {
 impl MetadataFile {
     async fn read(file_io: &FileIO, location: &str) -> iceberg::Result<Self> {
         let metadata = TableMetadata::read_from(file_io, location).await?;
-        // Read again rather than serialized: it is in the page cache, and it is the very text.
+        Self::with_text(file_io, location, metadata).await
+    }
+
+    /// Takes the text from the file rather than from a serializer: it is in the page cache, and it
+    /// is the very text.
+    async fn with_text(
+        file_io: &FileIO,
+        location: &str,
+        metadata: TableMetadata,
+    ) -> iceberg::Result<Self> {
         let mut json = file_io.new_input(location)?.read().await?;
         if !json.starts_with(b"{") {
             json = serde_json::to_vec(&metadata)?.into();
         }
+        let (metadata, refs) = (Arc::new(metadata), OnceLock::new());
         Ok(Self {
-            metadata: Arc::new(metadata),
+            metadata,
             json,
-            refs: OnceLock::new(),
+            refs,
         })
     }
 
@@ -66,7 +78,7 @@ pub(crate) struct MetadataCache {
 impl MetadataCache {
     pub(crate) fn new() -> Self {
         let weigh = |location: &String, file: &Arc<MetadataFile>| {
-            u32::try_from(location.len() + file.json.len()).unwrap_or(u32::MAX)
+            u32::try_from(location.len() + WEIGHT * file.json.len()).unwrap_or(u32::MAX)
         };
         let entries = Cache::builder()
             .max_capacity(CAPACITY_BYTES)
@@ -87,6 +99,23 @@ impl MetadataCache {
     ) -> Result<Arc<MetadataFile>, Arc<iceberg::Error>> {
         let read = async { MetadataFile::read(file_io, location).await.map(Arc::new) };
         self.entries.try_get_with_by_ref(location, read).await
+    }
+
+    /// Keeps what was just written to `location`, in place of what was at `before`.
+    ///
+    /// # Errors
+    /// The file cannot be read back.
+    pub(crate) async fn replace(
+        &self,
+        file_io: &FileIO,
+        before: &str,
+        location: &str,
+        metadata: TableMetadata,
+    ) -> iceberg::Result<Arc<MetadataFile>> {
+        let file = Arc::new(MetadataFile::with_text(file_io, location, metadata).await?);
+        self.entries.insert(location.to_owned(), file.clone()).await;
+        self.entries.invalidate(before).await;
+        Ok(file)
     }
 
     pub(crate) async fn forget(&self, location: &str) {

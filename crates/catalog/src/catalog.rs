@@ -24,8 +24,9 @@ use crate::{Caller, Error};
 /// How often a commit is tried again when somebody outside this process was faster.
 pub(crate) const ATTEMPTS: u32 = 8;
 
-/// Table property: whether metadata files that left the table's history are deleted.
-pub(crate) const DELETE_AFTER_COMMIT: &str = "write.metadata.delete-after-commit.enabled";
+/// Table property: whether metadata files that left the table's history are deleted. Here they
+/// are unless it says `false`: nobody can reach them, and every commit would leave one for ever.
+const DELETE_AFTER_COMMIT: &str = "write.metadata.delete-after-commit.enabled";
 
 /// The catalog of the lake. Cheap to clone; all clones share one cache.
 #[derive(Debug, Clone)]
@@ -251,13 +252,23 @@ impl Catalog {
             Err(error) => self.confirm(ident, *pointer, &new, error).await?,
         }
         self.delete_expired(changed).await;
-        self.open(ident, *pointer, new).await.map(Some)
+        let (cache, metadata) = (&self.inner.cache, metadata.clone());
+        let file = cache
+            .replace(self.file_io(), old, &new, metadata)
+            .await
+            .map_err(Error::storage("read the metadata file", &new))?;
+        Ok(Some(LoadedTable {
+            ident: ident.clone(),
+            pointer: *pointer,
+            location: new,
+            file,
+        }))
     }
 
-    /// Deletes metadata files that left the table's history, if the table wants that.
-    pub(crate) async fn delete_expired(&self, changed: &Changed) {
+    /// Deletes metadata files that left the table's history.
+    async fn delete_expired(&self, changed: &Changed) {
         let wanted = changed.metadata.properties().get(DELETE_AFTER_COMMIT);
-        if wanted.is_none_or(|value| !value.eq_ignore_ascii_case("true")) {
+        if wanted.is_some_and(|value| value.eq_ignore_ascii_case("false")) {
             return;
         }
         for entry in &changed.expired {

@@ -15,7 +15,7 @@ use rat_types::{Identity, TableIdent};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::catalog::{Catalog, DELETE_AFTER_COMMIT, LoadedTable, Pointer};
+use crate::catalog::{Catalog, LoadedTable, Pointer};
 use crate::name::Namespace;
 use crate::request::{Change, Update};
 use crate::{Caller, Error, rules};
@@ -130,10 +130,6 @@ impl Catalog {
         }
         let mut properties = body.properties.unwrap_or_default();
         let version = format_version(&mut properties)?;
-        // Otherwise every commit leaves a file behind for ever.
-        properties
-            .entry(DELETE_AFTER_COMMIT.to_owned())
-            .or_insert_with(|| "true".to_owned());
         rules::check_properties(&folder, properties.iter()).map_err(Error::invalid)?;
         rules::check_schema(&body.schema).map_err(Error::invalid)?;
         let spec = body.partition_spec.unwrap_or_default();
@@ -265,7 +261,7 @@ fn first_metadata(
         "last-partition-id": last_partition_id,
         "sort-orders": [order],
         "default-sort-order-id": order.order_id,
-        "properties": {DELETE_AFTER_COMMIT: "true"},
+        "properties": {},
     });
     serde_json::from_value(text).map_err(|error| {
         Error::invalid(format!(

@@ -31,11 +31,19 @@ impl IntoResponse for Failure {
             tracing::debug!(reason = error.reason(), %error, "catalog request refused");
         }
         let body = json!({"error": {
-            "message": error.to_string(),
+            "message": message(&error, status),
             "type": type_name(&error),
             "code": status.as_u16(),
         }});
         (status, Json(body)).into_response()
+    }
+}
+
+/// What the client is told: of the database's own faults no detail, which goes to the log.
+fn message(error: &Error, status: StatusCode) -> String {
+    match error {
+        Error::Store(_) if status.is_server_error() => "the catalog's database failed".to_owned(),
+        error => error.to_string(),
     }
 }
 

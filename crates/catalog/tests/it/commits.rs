@@ -476,7 +476,7 @@ async fn the_identifier_is_that_of_the_path() {
 }
 
 #[tokio::test]
-async fn old_metadata_files_are_deleted_when_the_table_says_so() {
+async fn old_metadata_files_are_deleted_unless_the_table_keeps_them() {
     let lake = lake_with_table().await;
     let limit = json!([{"action": "set-properties",
                         "updates": {"write.metadata.previous-versions-max": "3"}}]);
@@ -491,6 +491,12 @@ async fn old_metadata_files_are_deleted_when_the_table_says_so() {
         "the current one and three before"
     );
     assert_eq!(lake.metadata(TABLE).await.metadata_log().len(), 3);
+    let keep = json!([{"action": "set-properties",
+                       "updates": {"write.metadata.delete-after-commit.enabled": "false"}}]);
+    lake.commit(&user(), TABLE, json!([]), keep).await.ok();
+    let updates = json!([{"action": "set-properties", "updates": {"i": "last"}}]);
+    lake.commit(&user(), TABLE, json!([]), updates).await.ok();
+    assert_eq!(lake.files(TABLE).len(), 6);
 }
 
 #[tokio::test]

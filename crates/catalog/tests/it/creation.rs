@@ -12,6 +12,8 @@ const TABLES: &str = "/v1/namespaces/default%1Fgold/tables";
 /// What a client sends to end a create transaction that began with `staged`.
 fn creation(staged: &Value) -> Vec<Value> {
     let metadata = &staged["metadata"];
+    // Left out where there are none.
+    let properties = metadata.get("properties").cloned().unwrap_or(json!({}));
     vec![
         json!({"action": "assign-uuid", "uuid": metadata["table-uuid"]}),
         json!({"action": "upgrade-format-version", "format-version": metadata["format-version"]}),
@@ -22,7 +24,7 @@ fn creation(staged: &Value) -> Vec<Value> {
         json!({"action": "add-sort-order", "sort-order": metadata["sort-orders"][0]}),
         json!({"action": "set-default-sort-order", "sort-order-id": -1}),
         json!({"action": "set-location", "location": metadata["location"]}),
-        json!({"action": "set-properties", "updates": metadata["properties"]}),
+        json!({"action": "set-properties", "updates": properties}),
     ]
 }
 

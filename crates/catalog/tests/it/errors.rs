@@ -126,3 +126,20 @@ async fn the_configuration_lists_what_is_offered() {
             .ok();
     }
 }
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_the_server_s_fault_and_names_no_details() {
+    let lake = Lake::new().await;
+    lake.create(&user(), "default.gold.t").await.ok();
+    lake.store.close().await;
+    for answer in [
+        lake.get("/v1/namespaces").await,
+        lake.load(&user(), "default.gold.t").await,
+        lake.commit(&user(), "default.gold.t", json!([]), json!([]))
+            .await,
+    ] {
+        assert!(answer.status.is_server_error(), "{}", answer.status);
+        assert_eq!(answer.json["error"]["code"], answer.status.as_u16());
+        assert!(!answer.text.contains("SELECT"), "{}", answer.text);
+    }
+}

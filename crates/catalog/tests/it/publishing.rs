@@ -207,6 +207,40 @@ async fn an_append_does_not_undo_a_schema_change() {
 }
 
 #[tokio::test]
+async fn an_append_brings_its_schema_unless_somebody_changed_it_later() {
+    let lake = Lake::new().await;
+    with_table(&lake).await;
+    let schema = wider_schema(1);
+    lake.run_writes(run_id(1), TABLE, Write::Widen(2, &schema))
+        .await
+        .ok();
+    lake.append(TABLE, "b", 1).await;
+    assert!(published(publish(&lake, run_id(1)).await).rebased);
+    assert_eq!(lake.metadata(TABLE).await.current_schema_id(), 1);
+
+    let widest = json!({"type": "struct", "schema-id": 2, "fields": [
+        {"id": 1, "name": "id", "required": false, "type": "long"},
+        {"id": 2, "name": "extra", "required": false, "type": "string"},
+        {"id": 3, "name": "mine", "required": false, "type": "string"}]});
+    let widest = serde_json::from_value(widest).unwrap();
+    lake.run_writes(run_id(2), TABLE, Write::Widen(2, &widest))
+        .await
+        .ok();
+    let theirs = json!({"type": "struct", "schema-id": 3, "fields": [
+        {"id": 1, "name": "id", "required": false, "type": "long"},
+        {"id": 4, "name": "theirs", "required": false, "type": "string"}]});
+    let updates = json!([{"action": "add-schema", "schema": theirs},
+                         {"action": "set-current-schema", "schema-id": -1}]);
+    lake.commit(&user(), TABLE, json!([]), updates).await.ok();
+    let outcome = publish(&lake, run_id(2)).await;
+    assert!(
+        matches!(outcome, PublishOutcome::Conflict { .. }),
+        "{outcome:?}"
+    );
+    assert_eq!(lake.metadata(TABLE).await.current_schema_id(), 3);
+}
+
+#[tokio::test]
 async fn discarding_leaves_nothing() {
     for lake in lakes().await {
         with_table(&lake).await;

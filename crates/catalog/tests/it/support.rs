@@ -219,7 +219,7 @@ impl Lake {
         let base = metadata.current_snapshot_id();
         let snapshot = self.run_snapshot(run, table, &metadata, base, write).await;
         let mut updates = vec![];
-        if let Write::Schema(_, schema) = write {
+        if let Write::Schema(_, schema) | Write::Widen(_, schema) = write {
             updates.push(json!({"action": "add-schema", "schema": schema}));
         }
         updates.push(add_snapshot(&snapshot));
@@ -237,18 +237,21 @@ impl Lake {
         base: Option<i64>,
         write: Write<'_>,
     ) -> Snapshot {
-        let (Write::Append(rows) | Write::Overwrite(rows) | Write::Schema(rows, _)) = write;
+        let (Write::Append(rows)
+        | Write::Overwrite(rows)
+        | Write::Schema(rows, _)
+        | Write::Widen(rows, _)) = write;
         let name = rand::random_range(0..u64::MAX);
         let file = format!("data/{}/{name}.parquet", run.branch());
         let files = vec![self.data_file(table, &file, rows).await];
         let mut producer = match write {
-            Write::Append(_) => SnapshotProducer::append(self.io(), files),
+            Write::Append(_) | Write::Widen(..) => SnapshotProducer::append(self.io(), files),
             Write::Overwrite(_) | Write::Schema(..) => {
                 SnapshotProducer::overwrite(self.io(), files)
             }
         }
         .with_run_id(run);
-        if let Write::Schema(_, schema) = write {
+        if let Write::Schema(_, schema) | Write::Widen(_, schema) = write {
             producer = producer.with_schema(Arc::new(schema.clone()));
         }
         producer.produce(metadata, base).await.unwrap()
@@ -292,6 +295,8 @@ pub(crate) enum Write<'a> {
     Overwrite(u64),
     /// An overwrite with a schema of its own, which has the id that the table will give it.
     Schema(u64, &'a Schema),
+    /// An append with a schema of its own.
+    Widen(u64, &'a Schema),
 }
 
 pub(crate) fn user() -> Caller {

@@ -142,20 +142,16 @@ impl OpenFile {
     fn create(destination: &Path) -> Result<Self, Error> {
         let folder = parent(destination)?;
         let temporary = folder.join(format!(".{}.tmp", Uuid::new_v4().simple()));
-        let attempt = || {
-            OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&temporary)
-        };
-        let file = match attempt() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create_folder(folder)?;
-                attempt()
+        let mut file = new_file(&temporary);
+        // More than once: somebody may remove the folder, still empty, as soon as it is there.
+        for _ in 0..3 {
+            match &file {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => create_folder(folder)?,
+                _ => break,
             }
-            result => result,
+            file = new_file(&temporary);
         }
-        .map_err(Error::io("create", &temporary))?;
+        let file = file.map_err(Error::io("create", &temporary))?;
         Ok(Self {
             file,
             temporary,
@@ -205,6 +201,10 @@ impl Drop for OpenFile {
             let _ = fs::remove_file(&self.temporary);
         }
     }
+}
+
+fn new_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
 }
 
 fn parent(path: &Path) -> Result<&Path, Error> {
