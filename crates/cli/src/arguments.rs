@@ -14,6 +14,9 @@ mod run;
 pub use dev::{Demo, DevArguments, DevChildArguments};
 pub use run::RunArguments;
 
+/// Where ratd is unless something else is said.
+pub const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0   it worked
@@ -52,7 +55,7 @@ pub struct Global {
         global = true,
         env = "RAT_URL",
         value_name = "URL",
-        default_value = "http://127.0.0.1:8080",
+        default_value = DEFAULT_SERVER,
         hide_env_values = true
     )]
     pub server: Server,

@@ -3,15 +3,17 @@
 //! Everything goes through the REST API, like anybody's data would. What is there already is left
 //! alone, so a second start only checks and shows.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
 use include_dir::{Dir, include_dir};
-use rat_types::{NamespaceName, ZoneIdent};
+use rat_types::{Layer, NamespaceName, ZoneIdent};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::apply::{self, Change, Options, Project};
+use crate::apply::{self, Options, Project};
 use crate::client::{Client, QueryAnswer, TableEntry, TableList};
 use crate::commands::{last_successes, pipelines, render_table};
 use crate::dev::Folder;
@@ -34,6 +36,9 @@ const NAMESPACE: &str = "tpch";
 const JOBS: usize = 3;
 /// Rows of a report that are shown.
 const SHOWN_ROWS: usize = 10;
+
+/// When the newest file of each zone landed.
+type Landed = BTreeMap<&'static str, DateTime<Utc>>;
 
 /// The embedded project.
 pub fn project() -> Project {
@@ -65,14 +70,11 @@ pub async fn run(console: &Console, client: &Client, folder: &Folder, scale: f64
         dry_run: false,
         show_plan: false,
     };
-    let plan = apply::apply(client, console, &project(), options).await?;
-    if plan.count(Change::Keep) == plan.steps.len() {
-        console.note(&console.paint_note(Tone::Dim, "unchanged"));
-    }
+    apply::apply(client, console, &project(), options).await?;
     title(console, "Landing zones");
-    let uploaded = upload(console, client, &namespace, &produced).await?;
+    let landed = upload(console, client, &namespace, &produced).await?;
     title(console, "Runs");
-    let is_success = run_pipelines(console, client, &namespace, uploaded > 0).await?;
+    let is_success = run_pipelines(console, client, &namespace, &landed).await?;
     show_gold(console, client, &namespace).await?;
     Ok(is_success)
 }
@@ -81,14 +83,14 @@ fn title(console: &Console, text: &str) {
     console.note(&console.paint_note(Tone::Bold, text));
 }
 
-/// Uploads what the zones do not have; how many files that were.
+/// Uploads what the zones do not have; when the newest file of each zone landed.
 async fn upload(
     console: &Console,
     client: &Client,
     namespace: &NamespaceName,
     produced: &[Produced],
-) -> Result<usize> {
-    let mut uploaded = 0;
+) -> Result<Landed> {
+    let mut landed = Landed::new();
     let mut present = 0;
     for table in TABLES {
         let zone = ZoneIdent {
@@ -101,13 +103,16 @@ async fn upload(
         for file in produced.iter().filter(|file| file.table == table.name) {
             let upload = landing::plan_upload(&file.path)?;
             match there.get(&upload.path) {
-                Some(size) if *size == upload.size => present += 1,
+                Some(there) if there.size_bytes == upload.size => present += 1,
                 _ => missing.push(upload),
             }
         }
         if missing.is_empty() {
+            let newest = there.values().filter_map(|file| file.uploaded_at).max();
+            landed.insert(table.name, newest.unwrap_or_default());
             continue;
         }
+        landed.insert(table.name, DateTime::<Utc>::MAX_UTC);
         let size = missing.iter().map(|upload| upload.size).sum();
         let task = Task::sized(console, &zone.to_string(), size, Unit::Bytes);
         for file in &missing {
@@ -115,20 +120,19 @@ async fn upload(
             landing::upload(client, &zone, file, overwrite, task.counter()).await?;
         }
         task.end(Tone::Good, "uploaded", &format!("{:>12}", bytes(size)));
-        uploaded += missing.len();
     }
     if present > 0 {
         console
             .note(&console.paint_note(Tone::Dim, &format!("{present} files were there already")));
     }
-    Ok(uploaded)
+    Ok(landed)
 }
 
 async fn run_pipelines(
     console: &Console,
     client: &Client,
     namespace: &NamespaceName,
-    all_stale: bool,
+    landed: &Landed,
 ) -> Result<bool> {
     let all = pipelines(client).await?;
     let selected = all
@@ -137,14 +141,18 @@ async fn run_pipelines(
         .cloned()
         .collect();
     let mut graph = Graph::new(&all, &selected)?;
-    if !all_stale {
-        graph.retain_stale(&all, &last_successes(client, &selected, &all).await?);
-        for fresh in selected
-            .iter()
-            .filter(|ident| !graph.waits_for().contains_key(*ident))
-        {
-            Task::open_ended(console, &fresh.to_string()).end(Tone::Dim, "up to date", "");
-        }
+    let mut successes = last_successes(client, &selected, &all).await?;
+    // What ran before its files landed has not seen them.
+    successes.retain(|ident, run| match landed.get(ident.name.as_str()) {
+        Some(newest) if ident.layer == Layer::Bronze => run.started_at > Some(*newest),
+        _ => true,
+    });
+    graph.retain_stale(&all, &successes);
+    for fresh in selected
+        .iter()
+        .filter(|ident| !graph.waits_for().contains_key(*ident))
+    {
+        Task::open_ended(console, &fresh.to_string()).end(Tone::Dim, "up to date", "");
     }
     let watch = Watch {
         jobs: JOBS,

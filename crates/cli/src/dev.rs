@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::arguments::{Demo, DevArguments};
+use crate::arguments::{DEFAULT_SERVER, Demo, DevArguments};
 use crate::client::Client;
 use crate::demo;
 use crate::output::{Console, Tone};
@@ -71,12 +71,13 @@ async fn serve(
 ) -> Result<ExitCode> {
     wait_ready(client).await?;
     if arguments.demo.is_none() {
-        console.note(&addresses(console, folder, plan));
+        console.note(&addresses(console, folder, plan, arguments.demo));
     }
     if let Some(Demo::Tpch) = arguments.demo {
         let is_success = demo::run(console, client, folder, arguments.scale).await?;
-        console.note(&addresses(console, folder, plan));
+        console.note(&addresses(console, folder, plan, arguments.demo));
         if arguments.once {
+            console.note("Stopping, because of --once.");
             return Ok(if is_success {
                 ExitCode::SUCCESS
             } else {
@@ -104,7 +105,7 @@ async fn wait_ready(client: &Client) -> Result<()> {
     }
 }
 
-fn addresses(console: &Console, folder: &Folder, plan: &Plan) -> String {
+fn addresses(console: &Console, folder: &Folder, plan: &Plan, demo: Option<Demo>) -> String {
     let mut lines = vec![
         console.paint_note(Tone::Bold, "RAT is ready"),
         format!("  server    {}", plan.server),
@@ -113,11 +114,15 @@ fn addresses(console: &Console, folder: &Folder, plan: &Plan) -> String {
         format!("  settings  {}", plan.config.display()),
         format!("  logs      {}", folder.logs().display()),
     ];
-    if plan.server.to_string() != "http://127.0.0.1:8080" {
-        lines.push(format!("  try       rat --server {} health", plan.server));
-    } else {
-        lines.push("  try       rat health".to_owned());
-    }
+    let example = match demo {
+        Some(Demo::Tpch) => "query 'SELECT * FROM tpch.gold.q1_pricing_summary'",
+        None => "health",
+    };
+    let option = match plan.server.to_string().as_str() {
+        DEFAULT_SERVER => String::new(),
+        other => format!("--server {other} "),
+    };
+    lines.push(format!("  try       rat {option}{example}"));
     lines.join("\n")
 }
 

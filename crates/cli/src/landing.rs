@@ -12,7 +12,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::json;
 use tokio_util::io::ReaderStream;
 
-use crate::client::{Client, Error, ZoneFileList};
+use crate::client::{Client, Error, ZoneFile, ZoneFileList};
 use crate::progress::Counter;
 
 /// Slowest upload that is waited for, in bytes per second.
@@ -49,18 +49,18 @@ pub async fn ensure_zone(client: &Client, zone: &ZoneIdent) -> Result<bool, Erro
     }
 }
 
-/// Path and size of each file in a zone; nothing if there is no such zone.
+/// Each file in a zone by its path; nothing if there is no such zone.
 ///
 /// # Errors
 /// Whatever the request ended with.
-pub async fn files(client: &Client, zone: &ZoneIdent) -> Result<BTreeMap<String, u64>, Error> {
+pub async fn files(client: &Client, zone: &ZoneIdent) -> Result<BTreeMap<String, ZoneFile>, Error> {
     match client
         .list::<ZoneFileList>(&format!("{}/files", zone_path(zone)), &[])
         .await
     {
         Ok(files) => Ok(files
             .into_iter()
-            .map(|file| (file.filename, file.size_bytes))
+            .map(|file| (file.filename.clone(), file))
             .collect()),
         Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(BTreeMap::new()),
         Err(error) => Err(error),

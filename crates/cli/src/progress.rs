@@ -37,14 +37,14 @@ impl Task {
                 Unit::Rows => write!(out, "{} of {} rows", count(position), count(length)),
             };
         };
-        let style = style("{prefix:36.36} {bar:24.cyan/dim} {percent:>3}% {amount} {msg}")
+        let style = style("{prefix:36!} {bar:24.cyan/dim} {percent:>3}% {amount} {msg}")
             .with_key("amount", amount);
         Self::start(console, name, ProgressBar::new(total), style)
     }
 
     /// Begins something whose end cannot be foreseen.
     pub fn open_ended(console: &Console, name: &str) -> Self {
-        let style = style("{prefix:36.36} {spinner:.cyan} {elapsed:>4} {msg}");
+        let style = style("{prefix:36!} {spinner:.cyan} {elapsed:>4} {msg}");
         Self::start(console, name, ProgressBar::new_spinner(), style)
     }
 

@@ -143,13 +143,8 @@ impl Plan {
             for source in sources {
                 let change = match present.get(&source.path) {
                     None => Change::Create,
-                    Some(size) => {
-                        if *size == source.size {
-                            Change::Keep
-                        } else {
-                            Change::Update
-                        }
-                    }
+                    Some(file) if file.size_bytes == source.size => Change::Keep,
+                    Some(_) => Change::Update,
                 };
                 let upload = Upload {
                     path: source.path.clone(),

@@ -326,6 +326,9 @@ pub struct ZoneFile {
     /// Size.
     #[serde(default)]
     pub size_bytes: u64,
+    /// When it arrived.
+    #[serde(default)]
+    pub uploaded_at: Option<DateTime<Utc>>,
 }
 
 /// A source file in a list.

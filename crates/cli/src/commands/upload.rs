@@ -7,6 +7,7 @@ use rat_types::ZoneIdent;
 
 use super::{Session, Usage};
 use crate::arguments::UploadArguments;
+use crate::client::Client;
 use crate::landing;
 use crate::output::{Tone, bytes};
 use crate::progress::{Task, Unit};
@@ -22,6 +23,8 @@ pub(super) async fn execute(session: &Session, arguments: &UploadArguments) -> R
     let Session { client, console } = session;
     if landing::ensure_zone(client, &zone).await? {
         console.note(&format!("Created landing zone {zone}."));
+    } else if !arguments.overwrite {
+        refuse_present(client, &zone, &uploads).await?;
     }
     for upload in &uploads {
         let task = Task::sized(console, &upload.path, upload.size, Unit::Bytes);
@@ -29,6 +32,25 @@ pub(super) async fn execute(session: &Session, arguments: &UploadArguments) -> R
         task.end(Tone::Good, "uploaded", &bytes(upload.size));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Names what is there already before anything is sent; the server refuses it in any case.
+async fn refuse_present(
+    client: &Client,
+    zone: &ZoneIdent,
+    uploads: &[landing::Upload],
+) -> Result<()> {
+    let there = landing::files(client, zone).await?;
+    let present: Vec<&str> = uploads
+        .iter()
+        .map(|upload| upload.path.as_str())
+        .filter(|path| there.contains_key(*path))
+        .collect();
+    if !present.is_empty() {
+        let names = present.join(", ");
+        anyhow::bail!("landing zone {zone} already has {names}; --overwrite replaces it");
+    }
+    Ok(())
 }
 
 fn zone(arguments: &UploadArguments) -> Result<ZoneIdent> {

@@ -190,7 +190,7 @@ impl Rows {
 
     fn refill(&mut self) -> io::Result<()> {
         if self.stop.load(Ordering::Relaxed) {
-            return Err(io::Error::new(io::ErrorKind::Other, "it was interrupted"));
+            return Err(io::Error::other("it was interrupted"));
         }
         self.buffer.clear();
         self.position = 0;

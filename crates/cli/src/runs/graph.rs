@@ -127,7 +127,7 @@ impl Progress {
     }
 
     /// Takes one pipeline that may start now.
-    pub fn next(&mut self) -> Option<TableIdent> {
+    pub fn take_ready(&mut self) -> Option<TableIdent> {
         if self.stopped {
             return None;
         }
@@ -206,17 +206,17 @@ mod tests {
     fn a_pipeline_starts_when_all_that_it_reads_has_succeeded() {
         let all = pipelines(&[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])]);
         let mut progress = Progress::new(&graph(&all, &["a", "b", "c", "d"]));
-        assert_eq!(progress.next(), Some(ident("a")));
-        assert_eq!(progress.next(), None);
+        assert_eq!(progress.take_ready(), Some(ident("a")));
+        assert_eq!(progress.take_ready(), None);
         progress.ended(&ident("a"), Some(RunStatus::Success));
         assert_eq!(
-            (progress.next(), progress.next()),
+            (progress.take_ready(), progress.take_ready()),
             (Some(ident("b")), Some(ident("c")))
         );
         progress.ended(&ident("b"), Some(RunStatus::Success));
-        assert_eq!(progress.next(), None);
+        assert_eq!(progress.take_ready(), None);
         progress.ended(&ident("c"), Some(RunStatus::Success));
-        assert_eq!(progress.next(), Some(ident("d")));
+        assert_eq!(progress.take_ready(), Some(ident("d")));
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
         ]);
         let mut progress = Progress::new(&graph(&all, &["a", "b", "c", "x", "y"]));
         assert_eq!(
-            (progress.next(), progress.next()),
+            (progress.take_ready(), progress.take_ready()),
             (Some(ident("a")), Some(ident("x")))
         );
         assert_eq!(
@@ -238,7 +238,10 @@ mod tests {
             ["b", "c"]
         );
         progress.ended(&ident("x"), Some(RunStatus::Success));
-        assert_eq!((progress.next(), progress.next()), (Some(ident("y")), None));
+        assert_eq!(
+            (progress.take_ready(), progress.take_ready()),
+            (Some(ident("y")), None)
+        );
     }
 
     #[test]
@@ -251,7 +254,10 @@ mod tests {
     #[test]
     fn reading_its_own_table_makes_nobody_wait() {
         let all = pipelines(&[("a", &["a"])]);
-        assert_eq!(Progress::new(&graph(&all, &["a"])).next(), Some(ident("a")));
+        assert_eq!(
+            Progress::new(&graph(&all, &["a"])).take_ready(),
+            Some(ident("a"))
+        );
     }
 
     fn success(name: &str, hash: &str, started: &str, finished: &str) -> (TableIdent, Run) {

@@ -99,7 +99,9 @@ pub async fn run_all(client: &Client, console: &Console, graph: &Graph, watch: &
             }
         }
         while active.len() < watch.jobs.max(1) {
-            let Some(ident) = progress.next() else { break };
+            let Some(ident) = progress.take_ready() else {
+                break;
+            };
             active.push(async move {
                 let outcome = run_one(client, console, &ident, watch).await;
                 (ident, outcome)

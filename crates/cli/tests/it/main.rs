@@ -1,5 +1,7 @@
 //! The command line as its users meet it: the real program, a server of the test's own.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod apply;
 mod dev;
 mod help;
@@ -7,4 +9,5 @@ mod output;
 mod query;
 mod run;
 mod support;
+mod upload;
 mod usage;
