@@ -249,6 +249,13 @@ async fn keep_running(
         if crashes > MAX_CRASHES {
             return Err(fatal(format!("{how}, for the {crashes}th time"), false));
         }
+        if output.quiet {
+            // Nobody has seen what it said.
+            let lines = output.tail();
+            lines
+                .iter()
+                .for_each(|line| output.console.note(&format!("  {line}")));
+        }
         let pause = pause(crashes);
         output.note(
             Tone::Warn,
