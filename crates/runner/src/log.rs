@@ -7,10 +7,6 @@ use rat_types::{LogEntry, LogLevel};
 
 /// Characters of one line; what is longer is cut.
 const LONGEST_LINE: usize = 8_192;
-/// Distance between the numbers of two attempts at a run, so that lines of the second never take
-/// numbers that ratd has stored for the first, even when the runner restarted in between.
-const PER_ATTEMPT: u64 = 1_000_000;
-
 /// A ring: the newest lines matter most, because they say how it ended.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -20,13 +16,12 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// An empty log of at most `limit` lines for attempt `attempt`.
-    pub(crate) fn new(limit: usize, attempt: u32) -> Self {
-        let last = u64::from(attempt.saturating_sub(1)) * PER_ATTEMPT;
+    /// An empty log of at most `limit` lines.
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             entries: VecDeque::new(),
             limit: limit.max(1),
-            last,
+            last: 0,
         }
     }
 
@@ -70,19 +65,12 @@ mod tests {
 
     #[test]
     fn the_newest_lines_are_kept_and_keep_their_numbers() {
-        let mut log = Log::new(3, 1);
+        let mut log = Log::new(3);
         log.push(LogLevel::Info, "one\n\ntwo\r\nthree");
         log.push(LogLevel::Info, "four");
         assert_eq!(seqs(&log, 0), [2, 3, 4]);
         assert_eq!(seqs(&log, 3), [4]);
         assert_eq!(seqs(&log, 9), [0; 0]);
         assert_eq!(log.read(0, 1)[0].message, "two");
-    }
-
-    #[test]
-    fn attempts_do_not_share_numbers() {
-        let mut log = Log::new(3, 2);
-        log.push(LogLevel::Info, "one");
-        assert_eq!(seqs(&log, 40), [1_000_001]);
     }
 }

@@ -62,7 +62,7 @@ impl Record {
                 state: RunState::Queued,
                 phase: "",
                 queued: None,
-                log: Log::new(log_lines, attempt),
+                log: Log::new(log_lines),
                 outcome: None,
                 ended: None,
                 cancel_requested: false,

@@ -23,6 +23,15 @@ use watch::Watched;
 /// Codes of failures that ratd itself finds.
 const RUN_LOST: &str = "RUN_LOST";
 
+/// How a watched run came to its executor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// This process handed it over, and the executor took it.
+    HandedOver,
+    /// An earlier process meant to.
+    TakenUp,
+}
+
 /// Cares for one run that is `running` in the database.
 pub(crate) struct Task {
     shared: Arc<Shared>,
@@ -65,7 +74,7 @@ impl Task {
         // What happened since the row was read is in the database and nowhere else.
         self.care.signals.look.notify_one();
         match self.shared.executors.get(&executor) {
-            Some(executor) => self.watch(executor).await,
+            Some(executor) => self.watch(executor, Origin::TakenUp).await,
             None => {
                 let message =
                     format!("executor {executor}, which took the run, is not configured any more");
@@ -78,12 +87,16 @@ impl Task {
     async fn begin(&mut self) -> Result<(), Halt> {
         let executor = self.shared.executors.current();
         match self.submit(executor.as_ref()).await? {
-            Submitted::Taken => self.watch(executor).await,
+            Submitted::Taken => self.watch(executor, Origin::HandedOver).await,
             Submitted::Ended => Ok(()),
         }
     }
 
-    async fn watch(&mut self, executor: Arc<dyn crate::Executor>) -> Result<(), Halt> {
+    async fn watch(
+        &mut self,
+        executor: Arc<dyn crate::Executor>,
+        origin: Origin,
+    ) -> Result<(), Halt> {
         let attempt = self.run.attempt;
         let logs = logs::LogPump::new(&self.shared, Arc::clone(&executor), self.id(), attempt);
         let mut logs = std::pin::pin!(logs.run());
@@ -100,6 +113,10 @@ impl Task {
                 let rest = (!logs_done).then_some(logs as conclude::RestOfLog<'_>);
                 self.conclude(outcome, rest).await
             }
+            Watched::Lost if origin == Origin::TakenUp && self.never_spoke().await? => {
+                tracing::info!(run = %self.id(), "the executor never had the run: it waits again");
+                self.not_taken().await
+            }
             Watched::Lost => {
                 let message = format!(
                     "executor {} does not know the run any more",
@@ -108,6 +125,17 @@ impl Task {
                 self.lose(message).await
             }
         }
+    }
+
+    /// Whether nothing was ever heard of this attempt: the ratd that marked it as running was
+    /// killed before the executor had it.
+    async fn never_spoke(&self) -> Result<bool, Halt> {
+        let logs = self.shared.store.run_logs();
+        let before = logs::seq_in_run(self.run.attempt, 0);
+        let lines = retry::store("read the log of a run", &self.shared.shutdown, || {
+            logs.read(self.run.id, before, 1)
+        });
+        Ok(lines.await?.is_empty())
     }
 
     /// The executor has no trace of the run.

@@ -16,7 +16,11 @@ async fn pyiceberg_and_duckdb_agree_with_rat() -> Result<()> {
     let folder = private_folder()?;
     let filled = demo(folder.path(), "0.02").await?;
     ensure!(filled.status.success(), "{}", text(&filled));
-    let data = folder.path().join("lake/tpch/landing").display().to_string();
+    let data = folder
+        .path()
+        .join("lake/tpch/landing")
+        .display()
+        .to_string();
     let stack = Stack::start_in(folder, &Options::default()).await?;
     for command in [
         vec!["gold", stack.url(), &data],

@@ -113,7 +113,7 @@ impl Task {
     }
 
     /// Back to pending; the attempt does not count, because there was none.
-    async fn not_taken(&self) -> Result<(), Halt> {
+    pub(super) async fn not_taken(&self) -> Result<(), Halt> {
         let runs = self.shared.store.runs();
         retry::store("give a run back", &self.shared.shutdown, || {
             runs.not_taken(self.run.id)

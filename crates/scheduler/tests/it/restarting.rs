@@ -3,7 +3,7 @@ use std::time::Duration;
 use chrono::Utc;
 use rat_scheduler::Config;
 use rat_store::RunStart;
-use rat_types::{RunId, RunState, RunStatus};
+use rat_types::{LogEntry, LogLevel, RunId, RunState, RunStatus};
 
 use crate::fake::{NAME, outcome};
 use crate::lake::Write;
@@ -173,9 +173,31 @@ async fn a_run_that_went_down_with_its_executor_fails() {
             .await
             .unwrap()
     );
+    let line = LogEntry {
+        seq: 1,
+        at: Utc::now(),
+        level: LogLevel::Info,
+        message: "it has begun".to_owned(),
+    };
+    world.store.run_logs().append(run, &[line]).await.unwrap();
     world.start();
     let ended = world.ended(run).await;
     assert_eq!(ended.error.unwrap().code, "RUN_LOST");
+}
+
+#[tokio::test]
+async fn a_run_that_never_reached_its_executor_is_handed_over_again() {
+    let mut world = World::stopped().await;
+    let table = world.pipeline("bronze.orders", "SELECT 1 AS id").await;
+    let run = world.trigger(&table).await;
+    let runs = world.store.runs();
+    assert!(runs.mark_running(run, &start(NAME, 1)).await.unwrap());
+    world.start();
+    let request = world.taken().await;
+    assert_eq!((request.run_id, request.attempt), (run, 1));
+    let outcome = world.execute(&request, Write::Overwrite).await;
+    world.report(outcome).await;
+    assert_eq!(world.ended(run).await.status, RunStatus::Success);
 }
 
 #[tokio::test]
