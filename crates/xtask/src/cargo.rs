@@ -7,9 +7,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Programs that a running RAT consists of, by package.
-const PACKAGES: [&str; 4] = ["ratd", "rat-runner", "ratq", "rat-cli"];
-
 /// The project's root folder.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -30,12 +27,12 @@ fn cargo() -> Command {
 }
 
 /// Builds the programs and answers with the folder that holds them.
+///
+/// Always the whole workspace: for a selection of packages cargo picks other features of their
+/// dependencies, and would compile those once more.
 pub(crate) fn build_binaries(release: bool) -> Result<PathBuf> {
     let mut command = cargo();
-    command.arg("build");
-    for package in PACKAGES {
-        command.args(["--package", package, "--bins"]);
-    }
+    command.args(["build", "--workspace"]);
     if release {
         command.arg("--release");
     }
@@ -54,14 +51,6 @@ fn target_folder() -> Result<PathBuf> {
         .as_str()
         .context("no target_directory")?;
     Ok(PathBuf::from(folder))
-}
-
-/// Runs cargo with `arguments`; the programs are in `binaries`.
-pub(crate) fn run(arguments: impl IntoIterator<Item = String>, binaries: PathBuf) -> Result<()> {
-    run_with(
-        arguments,
-        &[("RAT_TEST_BINARIES".into(), binaries.display().to_string())],
-    )
 }
 
 /// Runs cargo with `arguments` and additional environment variables.

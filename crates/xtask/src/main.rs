@@ -80,23 +80,10 @@ fn run(command: Command) -> Result<()> {
             require_all,
             arguments,
         } => test(require_all, &arguments),
-        Command::Bench { arguments } => cargo::run(
-            [
-                "run",
-                "--release",
-                "--quiet",
-                "--package",
-                "rat-acceptance",
-                "--bin",
-                "rat-bench",
-                "--",
-            ]
-            .into_iter()
-            .map(str::to_owned)
-            .chain(arguments),
-            // The benchmark starts the binaries beside it.
-            cargo::build_binaries(true)?,
-        ),
+        Command::Bench { arguments } => {
+            let binaries = cargo::build_binaries(true)?;
+            cargo::program(&binaries.join("rat-bench"), arguments)
+        }
         Command::Lint => lint(),
         Command::Ci => {
             lint()?;

@@ -9,16 +9,20 @@ const SLOW: &str = "SELECT a.value AS x, count(*) AS n
 FROM generate_series(1, 20000) AS a(value) CROSS JOIN generate_series(1, 50000) AS b(value)
 WHERE (a.value * b.value) % 7 = 3 GROUP BY a.value";
 
+/// Starts a run and waits until its runner has been heard of: from then on it is executing.
 async fn running(stack: &Stack, pipeline: &str) -> Result<String> {
     let run = stack.start_run(pipeline).await?;
-    let path = format!("/api/v1/runs/{run}");
-    wait_for("the run to be running", async || {
+    let path = format!("/api/v1/runs/{run}/logs");
+    wait_for("the run to say something", async || {
         let (_, body) = stack.get(&path).await?;
         ensure!(
-            body["status"] != "success" && body["status"] != "failed",
+            body["status"] == "pending" || body["status"] == "running",
             "too late: {body}"
         );
-        Ok((body["status"] == "running").then_some(()))
+        Ok(body["logs"]
+            .as_array()
+            .is_some_and(|lines| !lines.is_empty())
+            .then_some(()))
     })
     .await?;
     Ok(run)
