@@ -161,6 +161,13 @@ impl Engine {
         limits: &Limits,
         report: &mut Report,
     ) -> Result<(), Error> {
+        let (pipeline, attempt) = (&request.pipeline, request.attempt);
+        let hash: String = request.source_hash.chars().take(12).collect();
+        observer.log(
+            LogLevel::Info,
+            format!("Pipeline {pipeline}, attempt {attempt}, sources {hash}"),
+        );
+
         report.phases.enter("render", observer);
         let source = Source::render(request)?;
         for warning in &source.pipeline.warnings {
@@ -176,6 +183,8 @@ impl Engine {
         let mut pinned = Pinned::new();
         lake.open(source.pipeline.settings.merge_strategy).await?;
         let planned = planner.plan(&source.rendered, &mut pinned).await?;
+
+        observer.log(LogLevel::Info, source.summary());
 
         report.phases.enter("write", observer);
         let progress = Progress::default();
@@ -237,6 +246,20 @@ impl Source {
             rendered,
             tests,
         })
+    }
+
+    /// What the run does, as a line of its log.
+    fn summary(&self) -> String {
+        let Rendered { refs, zones, .. } = &self.rendered;
+        let tables = refs.iter().map(ToString::to_string);
+        let inputs: Vec<_> = tables
+            .chain(zones.iter().map(|zone| format!("landing zone {zone}")))
+            .collect();
+        let strategy = self.pipeline.settings.merge_strategy;
+        match inputs.is_empty() {
+            true => format!("Strategy {strategy}"),
+            false => format!("Strategy {strategy}, reads {}", inputs.join(", ")),
+        }
     }
 }
 
