@@ -6,7 +6,7 @@ use rat_acceptance::{Options, Process, Stack, wait_for};
 
 /// Takes some seconds, so that something can happen meanwhile.
 const SLOW: &str = "SELECT a.value AS x, count(*) AS n
-FROM generate_series(1, 20000) AS a(value) CROSS JOIN generate_series(1, 50000) AS b(value)
+FROM generate_series(1, 20000) AS a(value) CROSS JOIN generate_series(1, 20000) AS b(value)
 WHERE (a.value * b.value) % 7 = 3 GROUP BY a.value";
 
 /// Starts a run and waits until its runner has been heard of: from then on it is executing.
