@@ -98,6 +98,16 @@ impl Pipeline {
         let mut refs = self.render(context)?.refs;
         for test in &self.tests {
             refs.append(&mut self.render_test(test, context)?.refs);
+            if refs.len() > template::MAX_NAMED {
+                return Err(RenderError {
+                    file: test.file.clone(),
+                    line: None,
+                    message: format!(
+                        "the pipeline and its tests name more than {} tables",
+                        template::MAX_NAMED
+                    ),
+                });
+            }
         }
         refs.remove(&self.ident);
         Ok(refs)
@@ -205,6 +215,19 @@ mod tests {
         let pipeline =
             parse(&[("pipeline.sql", "SELECT * FROM {{ ref('silver.orders') }}")]).unwrap();
         assert_eq!(pipeline.references(&context()).unwrap(), BTreeSet::new());
+    }
+
+    #[test]
+    fn references_are_bounded_over_all_files() {
+        let many = |layer: &str| {
+            format!("{{% for n in range(600) %}}{{{{ ref('{layer}.t' ~ n) }}}} {{% endfor %}}")
+        };
+        let (query, test) = (many("bronze"), many("gold"));
+        let pipeline = parse(&[("pipeline.sql", &query), ("tests/quality/a.sql", &test)]).unwrap();
+        assert_eq!(
+            pipeline.references(&context()).unwrap_err().to_string(),
+            "tests/quality/a.sql: the pipeline and its tests name more than 1000 tables"
+        );
     }
 
     #[test]

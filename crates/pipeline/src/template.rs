@@ -1,11 +1,13 @@
 //! Rendering of SQL templates.
 //!
-//! A template sees what is listed in [`environment`] and nothing else: no file, no other
-//! template, no environment variable, no clock. What it names through `ref` and `landing_zone`
-//! is recorded, because that is exactly what its run may read.
+//! A template sees what is listed in [`environment`] and in [`language`] and nothing else: no
+//! file, no other template, no environment variable, no clock. What it names through `ref` and
+//! `landing_zone` is recorded, because that is exactly what its run may read.
 //!
-//! Work and output are bounded. Memory of an intermediate value is bounded only through those:
-//! the template language can still join a text to itself repeatedly.
+//! Templates are rendered in the daemon, so none may take it down. The engine bounds steps,
+//! recursion and, here, output; the rest is bounded by refusing what could grow before anything
+//! runs: [`tags`] how deep and how much, [`growth`] what makes values larger, and [`language`]
+//! what filters make. Time is bounded through steps only, and a step may compare long values.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -13,9 +15,14 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Rest, Value};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, machinery};
 use rat_types::{InvalidName, Kind, MergeStrategy, NamespaceName, TableIdent, ZoneIdent};
+
+mod growth;
+mod language;
+mod tags;
 
 /// Bytes that a rendered template may have.
 pub const MAX_RENDERED_BYTES: usize = 1_000_000;
@@ -23,6 +30,10 @@ pub const MAX_RENDERED_BYTES: usize = 1_000_000;
 /// Instructions of the template engine that one rendering may execute.
 const FUEL: u64 = 250_000;
 const RECURSION: usize = 64;
+/// Tables, and landing zones, that a template may name.
+pub(crate) const MAX_NAMED: usize = 1_000;
+/// Bytes of a text within a tag, and of all texts that are written in the tags of a file.
+const MAX_TEXT_BYTES: usize = 64 * 1024;
 const LANDING_SCHEME: &str = "landing://";
 
 /// What a rendering depends on beside the sources.
@@ -91,9 +102,6 @@ fn describe(error: &Error) -> String {
         (ErrorKind::OutOfFuel, _) => {
             format!("the template takes more than {FUEL} steps; is there an endless loop?")
         }
-        (ErrorKind::TemplateNotFound | ErrorKind::BadInclude, _) => {
-            "a template cannot include another one".to_owned()
-        }
         (ErrorKind::InvalidOperation, Some(detail)) => detail.to_owned(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
@@ -117,13 +125,35 @@ pub fn parse_landing_uri(uri: &str) -> Option<(ZoneIdent, &str)> {
     Some((ident, glob))
 }
 
-/// Only the syntax.
-pub(crate) fn check(file: &str, text: &str) -> Result<(), RenderError> {
-    let env = base_environment();
-    match env.template_from_named_str(file, text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(RenderError::new(file, &error)),
+/// Something that a template may not contain.
+#[derive(Debug)]
+struct Refusal {
+    offset: usize,
+    message: String,
+}
+
+impl Refusal {
+    fn new(offset: usize, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { offset, message }
     }
+
+    fn at(self, file: &str, text: &str) -> RenderError {
+        let before = text.as_bytes().iter().take(self.offset);
+        RenderError {
+            file: file.to_owned(),
+            line: Some(1 + before.filter(|byte| **byte == b'\n').count()),
+            message: self.message,
+        }
+    }
+}
+
+/// Everything that can be known without rendering.
+pub(crate) fn check(file: &str, text: &str) -> Result<(), RenderError> {
+    tags::check(text).map_err(|refusal| refusal.at(file, text))?;
+    let parsed = machinery::parse(text, file, SyntaxConfig::default())
+        .map_err(|error| RenderError::new(file, &error))?;
+    growth::check(&parsed).map_err(|refusal| refusal.at(file, text))
 }
 
 pub(crate) fn render(
@@ -133,6 +163,7 @@ pub(crate) fn render(
     strategy: MergeStrategy,
     context: &RenderContext,
 ) -> Result<Rendered, RenderError> {
+    check(file, text)?;
     let record = Arc::new(Mutex::new(Record::default()));
     let env = environment(own, strategy, context, &record);
     let mut output = Bounded(Vec::with_capacity(text.len()));
@@ -158,59 +189,44 @@ struct Record {
     zones: BTreeSet<ZoneIdent>,
 }
 
-fn base_environment<'a>() -> Environment<'a> {
-    let mut env = Environment::new();
-    env.set_undefined_behavior(UndefinedBehavior::Strict);
-    env.set_auto_escape_callback(|_| AutoEscape::None);
-    env.set_fuel(Some(FUEL));
-    env.set_recursion_limit(RECURSION);
-    // Names the undefined variable in errors.
-    env.set_debug(true);
-    env.remove_global("debug");
-    env
-}
-
 fn environment<'a>(
     own: &TableIdent,
     strategy: MergeStrategy,
     context: &RenderContext,
     record: &Arc<Mutex<Record>>,
 ) -> Environment<'a> {
-    let mut env = base_environment();
+    let mut env = Environment::empty();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_auto_escape_callback(|_| AutoEscape::None);
+    env.set_fuel(Some(FUEL));
+    env.set_recursion_limit(RECURSION);
+    // Names the undefined variable in errors.
+    env.set_debug(true);
+    language::add(&mut env);
     let started = context
         .run_started_at
         .to_rfc3339_opts(SecondsFormat::Micros, true);
     env.add_global("run_started_at", started);
     env.add_global("this", own.to_sql());
     // Templates that ask which strategy they run under work, whichever it is.
-    let is = move |asked: Option<MergeStrategy>| move || asked == Some(strategy);
-    env.add_function("is_append_only", is(Some(MergeStrategy::AppendOnly)));
-    for other in [
-        "is_incremental",
-        "is_delete_insert",
-        "is_scd2",
-        "is_snapshot",
-    ] {
-        env.add_function(other, is(None));
+    for name in language::STRATEGIES {
+        let is = name == "is_append_only" && strategy == MergeStrategy::AppendOnly;
+        env.add_function(name, move || is);
     }
     let (namespace, seen) = (own.namespace.clone(), Arc::clone(record));
     env.add_function("ref", move |args: Rest<Value>| {
         let ident = parse_ref(&namespace, &args)?;
         let sql = ident.to_sql();
-        seen.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .refs
-            .insert(ident);
+        let refs = &mut seen.lock().unwrap_or_else(PoisonError::into_inner).refs;
+        record_one(refs, ident, "tables")?;
         Ok::<_, Error>(sql)
     });
     let (namespace, seen) = (own.namespace.clone(), Arc::clone(record));
     env.add_function("landing_zone", move |args: Rest<Value>| {
         let (zone, glob) = parse_zone(&namespace, &args)?;
         let uri = landing_uri(&zone, &glob);
-        seen.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .zones
-            .insert(zone);
+        let zones = &mut seen.lock().unwrap_or_else(PoisonError::into_inner).zones;
+        record_one(zones, zone, "landing zones")?;
         Ok::<_, Error>(uri)
     });
     env
@@ -218,6 +234,16 @@ fn environment<'a>(
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, message.into())
+}
+
+fn record_one<T: Ord>(seen: &mut BTreeSet<T>, name: T, what: &str) -> Result<(), Error> {
+    seen.insert(name);
+    if seen.len() > MAX_NAMED {
+        return Err(invalid(format!(
+            "the template names more than {MAX_NAMED} {what}"
+        )));
+    }
+    Ok(())
 }
 
 fn parse_ref(namespace: &NamespaceName, args: &[Value]) -> Result<TableIdent, Error> {

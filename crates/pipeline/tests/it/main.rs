@@ -1,0 +1,4 @@
+//! Integration tests of `rat-pipeline`.
+
+mod bombs;
+mod memory;
