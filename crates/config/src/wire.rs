@@ -271,7 +271,7 @@ pub(crate) struct Runner {
     /// Time for which the runner remembers a finished run, for a ratd that was away meanwhile.
     /// Default: `1h`. Since v0.1.
     pub(crate) keep_results: DurationText,
-    /// Lines of log that the runner keeps per run; later ones are dropped and counted.
+    /// Lines of log that the runner keeps per run: the newest; older ones are dropped.
     /// Default: `10000`. Since v0.1.
     #[schemars(range(min = 100, max = 1_000_000))]
     pub(crate) log_lines: u32,
