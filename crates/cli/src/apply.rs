@@ -73,6 +73,9 @@ pub async fn apply(
         let word = console.paint_note(Tone::Warn, "warning:");
         console.note(&format!("{word} {warning}"));
     }
+    for note in &checked.notes {
+        console.note(&format!("note: {note}"));
+    }
     let remote = remote?;
     let plan = Plan::make(client, project, &checked, &remote, options.prune).await?;
     if options.show_plan {

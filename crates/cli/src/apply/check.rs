@@ -1,12 +1,12 @@
 //! Whether a project makes sense: every pipeline by itself, then all of them together and with
 //! what the server already has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 
 use chrono::Utc;
-use rat_pipeline::{Pipeline, RenderContext};
+use rat_pipeline::{Cycle, Pipeline, RenderContext};
 use rat_types::{TableIdent, ZoneIdent};
 
 use super::{Project, Remote};
@@ -38,6 +38,8 @@ pub struct Checked {
     pub problems: Vec<Problem>,
     /// What is odd.
     pub warnings: Vec<Problem>,
+    /// What is wrong with the server, and not this project's doing.
+    pub notes: Vec<String>,
     /// Tables that each pipeline reads.
     pub refs: BTreeMap<TableIdent, BTreeSet<TableIdent>>,
     /// Landing zones that the pipelines read.
@@ -169,7 +171,8 @@ fn suggestion(unknown: &TableIdent, project: &Project, remote: &Remote) -> Strin
     }
 }
 
-/// No pipeline may wait for itself, also not by way of pipelines that only the server has.
+/// No pipeline of the project may wait for itself, also not by way of pipelines that only the
+/// server has. Cycles that the project has no part in are somebody else's: they are only noted.
 fn check_order(project: &Project, remote: Option<&Remote>, prune: bool, checked: &mut Checked) {
     let mut graph = checked.refs.clone();
     for (ident, depends) in remote.into_iter().flat_map(Remote::dependencies) {
@@ -180,9 +183,62 @@ fn check_order(project: &Project, remote: Option<&Remote>, prune: bool, checked:
                 .or_insert_with(|| depends.clone());
         }
     }
-    let Err(cycle) = rat_pipeline::order(graph) else {
-        return;
-    };
+    let mut reported: BTreeSet<TableIdent> = BTreeSet::new();
+    for ident in project.pipelines.keys() {
+        if reported.contains(ident) {
+            continue;
+        }
+        if let Some(cycle) = cycle_through(ident, &graph) {
+            reported.extend(cycle.path.iter().cloned());
+            checked.problems.push(located_cycle(project, &cycle));
+        }
+    }
+    graph.retain(|ident, _| !project.pipelines.contains_key(ident));
+    if let Err(cycle) = rat_pipeline::order(graph) {
+        checked.notes.push(format!(
+            "pipelines of the server that are not of this project depend on each other, and cannot run: {cycle}"
+        ));
+    }
+}
+
+/// The shortest way from a pipeline over what it reads back to itself, told from its smallest name.
+fn cycle_through(
+    start: &TableIdent,
+    graph: &BTreeMap<TableIdent, BTreeSet<TableIdent>>,
+) -> Option<Cycle> {
+    let mut reader: BTreeMap<&TableIdent, &TableIdent> = BTreeMap::new();
+    let mut open = VecDeque::from([start]);
+    while let Some(ident) = open.pop_front() {
+        for next in graph.get(ident).into_iter().flatten() {
+            // Reading its own table is no cycle.
+            if next == ident || reader.contains_key(next) {
+                continue;
+            }
+            reader.insert(next, ident);
+            if next == start {
+                return Some(walk_back(start, &reader));
+            }
+            open.push_back(next);
+        }
+    }
+    None
+}
+
+fn walk_back(start: &TableIdent, reader: &BTreeMap<&TableIdent, &TableIdent>) -> Cycle {
+    let mut path = vec![start.clone()];
+    let mut at = start;
+    while let Some(previous) = reader.get(at).filter(|previous| **previous != start) {
+        path.push((*previous).clone());
+        at = previous;
+    }
+    path.reverse();
+    let smallest = (0..path.len()).min_by_key(|index| &path[*index]);
+    path.rotate_left(smallest.unwrap_or(0));
+    path.extend(path.first().cloned());
+    Cycle { path }
+}
+
+fn located_cycle(project: &Project, cycle: &Cycle) -> Problem {
     let own = cycle
         .path
         .windows(2)
@@ -194,9 +250,9 @@ fn check_order(project: &Project, remote: Option<&Remote>, prune: bool, checked:
         }
         _ => (project.root.clone(), None),
     };
-    checked.problems.push(Problem {
+    Problem {
         file,
         line,
         message: cycle.to_string(),
-    });
+    }
 }
