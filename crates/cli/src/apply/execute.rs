@@ -58,12 +58,17 @@ async fn carry_out(
             tolerate_existing(answer.map(drop))
                 .with_context(|| format!("cannot create namespace {name}"))
         }
-        Step::Zone(zone, _) => {
+        Step::Zone { zone, .. } => {
             let made = landing::ensure_zone(client, zone).await;
             made.map(drop)
                 .with_context(|| format!("cannot create landing zone {zone}"))
         }
-        Step::Landing(zone, upload, change) => {
+        Step::Landing {
+            zone,
+            upload,
+            change,
+            ..
+        } => {
             let name = format!("{zone}/{}", upload.path);
             let task = Task::sized(console, &name, upload.size, Unit::Bytes);
             let overwrite = *change == Change::Update;

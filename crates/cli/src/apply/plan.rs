@@ -7,8 +7,8 @@ use rat_pipeline::source_hash;
 use rat_types::{NamespaceName, TableIdent, ZoneIdent};
 use reqwest::StatusCode;
 
-use super::{Checked, Project, Remote};
-use crate::client::{Client, FileContent, FileList};
+use super::{Checked, LandingSource, Project, Remote};
+use crate::client::{Client, FileContent, FileList, ZoneFile};
 use crate::landing::{self, Upload};
 use crate::output::{Console, Tone, bytes};
 
@@ -42,9 +42,25 @@ pub enum Step {
     /// A namespace.
     Namespace(NamespaceName, Change),
     /// A landing zone.
-    Zone(ZoneIdent, Change),
+    Zone {
+        /// The zone.
+        zone: ZoneIdent,
+        /// What happens to it.
+        change: Change,
+        /// Whether the project has files for it.
+        has_files: bool,
+    },
     /// A landing file.
-    Landing(ZoneIdent, Upload, Change),
+    Landing {
+        /// Its zone.
+        zone: ZoneIdent,
+        /// The file.
+        upload: Upload,
+        /// What happens to it.
+        change: Change,
+        /// It has the size of the uploaded one, but changed after that was uploaded.
+        is_newer: bool,
+    },
     /// A pipeline: files to write and paths, within its folder, to remove.
     Pipeline {
         /// The pipeline.
@@ -62,10 +78,10 @@ impl Step {
     /// What the step does.
     pub fn change(&self) -> Change {
         match self {
-            Self::Namespace(_, change) | Self::Zone(_, change) | Self::Landing(_, _, change) => {
-                *change
-            }
-            Self::Pipeline { change, .. } => *change,
+            Self::Namespace(_, change)
+            | Self::Zone { change, .. }
+            | Self::Landing { change, .. }
+            | Self::Pipeline { change, .. } => *change,
         }
     }
 
@@ -73,12 +89,32 @@ impl Step {
     fn describe(&self) -> (&'static str, String, String) {
         match self {
             Self::Namespace(name, _) => ("namespace", name.to_string(), String::new()),
-            Self::Zone(zone, _) => ("zone", zone.to_string(), String::new()),
-            Self::Landing(zone, upload, _) => (
-                "file",
-                format!("{zone}/{}", upload.path),
-                bytes(upload.size),
-            ),
+            Self::Zone {
+                zone,
+                change,
+                has_files,
+            } => {
+                let is_empty = *change == Change::Create && !has_files;
+                let remark = if is_empty { "new, empty" } else { "" };
+                ("zone", zone.to_string(), remark.to_owned())
+            }
+            Self::Landing {
+                zone,
+                upload,
+                is_newer,
+                ..
+            } => {
+                let newer = if *is_newer {
+                    ", same size, but changed since its upload"
+                } else {
+                    ""
+                };
+                (
+                    "file",
+                    format!("{zone}/{}", upload.path),
+                    format!("{}{newer}", bytes(upload.size)),
+                )
+            }
             Self::Pipeline {
                 ident,
                 change: Change::Update,
@@ -136,22 +172,16 @@ impl Plan {
             steps.push(Step::Namespace(name, change));
         }
         for zone in zones {
-            steps.push(Step::Zone(zone.clone(), kept_if(remote.has_zone(zone))));
+            steps.push(Step::Zone {
+                zone: zone.clone(),
+                change: kept_if(remote.has_zone(zone)),
+                has_files: project.landing.get(zone).is_some_and(|f| !f.is_empty()),
+            });
         }
         for (zone, sources) in &project.landing {
             let present = landing::files(client, zone).await?;
             for source in sources {
-                let change = match present.get(&source.path) {
-                    None => Change::Create,
-                    Some(file) if file.size_bytes == source.size => Change::Keep,
-                    Some(_) => Change::Update,
-                };
-                let upload = Upload {
-                    path: source.path.clone(),
-                    file: source.file.clone(),
-                    size: source.size,
-                };
-                steps.push(Step::Landing(zone.clone(), upload, change));
+                steps.push(plan_landing(zone, source, present.get(&source.path)));
             }
         }
         for (ident, sources) in &project.pipelines {
@@ -217,6 +247,30 @@ pub(super) fn source_prefix(ident: &TableIdent) -> String {
         "{}/pipelines/{}/{}/",
         ident.namespace, ident.layer, ident.name
     )
+}
+
+/// The API does not tell what is in a landing file, only how much and since when: a file is left
+/// alone when its size is the same and it has not been touched since its upload.
+fn plan_landing(zone: &ZoneIdent, source: &LandingSource, present: Option<&ZoneFile>) -> Step {
+    let is_same_size = present.is_some_and(|file| file.size_bytes == source.size);
+    let is_older = present
+        .and_then(|file| file.uploaded_at)
+        .is_some_and(|uploaded| source.changed_at < uploaded);
+    let change = match present {
+        None => Change::Create,
+        Some(_) if is_same_size && is_older => Change::Keep,
+        Some(_) => Change::Update,
+    };
+    Step::Landing {
+        zone: zone.clone(),
+        upload: Upload {
+            path: source.path.clone(),
+            file: source.file.clone(),
+            size: source.size,
+        },
+        change,
+        is_newer: is_same_size && change == Change::Update,
+    }
 }
 
 async fn plan_pipeline(

@@ -181,6 +181,11 @@ fn applying_goes_from_namespace_to_files() {
 
 /// A server that has `shop` with one pipeline of the project's name and one other.
 fn filled(request: &Request) -> crate::support::Answer {
+    filled_since("2999-01-01T00:00:00Z", request)
+}
+
+/// The same, where the landing file was uploaded then.
+fn filled_since(uploaded: &str, request: &Request) -> crate::support::Answer {
     let pipeline = |name: &str, depends: &[&str]| json!({"namespace": "shop", "layer": "bronze", "name": name, "depends_on": depends, "source_hash": "old"});
     let file = |name: &str, text: &str| json!({"path": format!("shop/pipelines/bronze/orders/{name}"), "size": text.len()});
     match request.route() {
@@ -192,7 +197,8 @@ fn filled(request: &Request) -> crate::support::Answer {
             ok(json!({"zones": [{"namespace": "shop", "name": "orders"}], "total": 1}))
         }
         ("GET", "/api/v1/landing-zones/shop/orders/files") => ok(
-            json!({"files": [{"id": "1", "filename": "2026/a.csv", "size_bytes": 4}], "total": 1}),
+            json!({"files": [{"id": "1", "filename": "2026/a.csv", "size_bytes": 4,
+                "uploaded_at": uploaded}], "total": 1}),
         ),
         ("GET", "/api/v1/files") => ok(json!({"files": [
             file("config.yaml", "description: Orders\n"),
@@ -255,4 +261,97 @@ fn a_cycle_through_the_server_is_found() {
         err.contains("shop.bronze.old → shop.bronze.orders → shop.bronze.old"),
         "{err}"
     );
+}
+
+#[test]
+fn a_landing_file_of_the_same_size_that_changed_since_its_upload_is_sent_again() {
+    let folder = project(SMALL);
+    let server = Server::start(|request| filled_since("2020-01-01T00:00:00Z", request));
+    let (code, out, err) = server.rat(&["apply", folder.path().to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains(
+            "~ file      shop.orders/2026/a.csv  4 B, same size, but changed since its upload\n"
+        ),
+        "{out}"
+    );
+    let requests = server.requests();
+    let upload = requests
+        .iter()
+        .find(|r| r.route() == ("POST", "/api/v1/landing-zones/shop/orders/files"))
+        .unwrap();
+    assert!(
+        upload.body.contains("name=\"overwrite\"\r\n\r\ntrue\r\n"),
+        "{}",
+        upload.body
+    );
+}
+
+#[test]
+fn a_changed_landing_file_cannot_hide_behind_an_old_time_of_modification() {
+    let folder = project(SMALL);
+    let file = fs::File::options()
+        .write(true)
+        .open(folder.path().join("shop/landing/orders/2026/a.csv"))
+        .unwrap();
+    // As `cp -p` or an archive leaves it.
+    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    file.set_modified(old).unwrap();
+    let server = Server::start(|request| filled_since("2020-01-01T00:00:00Z", request));
+    let (_, out, _) = server.rat(&["apply", folder.path().to_str().unwrap(), "--dry-run"]);
+    assert!(out.contains("~ file      shop.orders/2026/a.csv"), "{out}");
+}
+
+#[test]
+fn a_zone_that_would_be_new_and_empty_is_marked_because_its_name_may_be_wrong() {
+    let folder = project(&[(
+        "shop/pipelines/bronze/orders/pipeline.sql",
+        "SELECT * FROM read_csv('{{ landing_zone(\"ordrs\") }}')",
+    )]);
+    let server = Server::start(filled);
+    let (code, out, err) = server.rat(&["apply", folder.path().to_str().unwrap(), "--dry-run"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains("+ zone      shop.ordrs          new, empty\n"),
+        "{out}"
+    );
+}
+
+/// A server on which two pipelines of another project read each other.
+fn tangled(request: &Request) -> crate::support::Answer {
+    let pipeline = |name: &str, depends: &[&str]| json!({"namespace": "other", "layer": "silver", "name": name, "depends_on": depends});
+    match request.route() {
+        ("GET", "/api/v1/pipelines") => ok(json!({"pipelines": [
+            pipeline("a", &["other.silver.b"]),
+            pipeline("b", &["other.silver.a", "shop.silver.mine"])], "total": 2})),
+        _ => empty(request),
+    }
+}
+
+#[test]
+fn a_cycle_that_the_project_has_no_part_in_is_only_noted() {
+    let folder = project(&[("shop/pipelines/silver/mine/pipeline.sql", "SELECT 1 AS x")]);
+    let server = Server::start(tangled);
+    let (code, _, err) = server.rat(&["apply", folder.path().to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        err.contains("note: pipelines of the server that are not of this project depend on each other, and cannot run: dependency cycle: other.silver.a → other.silver.b → other.silver.a\n"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_cycle_through_the_project_is_found_beside_one_that_is_not_its_own() {
+    let folder = project(&[(
+        "shop/pipelines/silver/mine/pipeline.sql",
+        "SELECT * FROM {{ ref('other.silver.a') }}",
+    )]);
+    let server = Server::start(tangled);
+    let (code, _, err) = server.rat(&["apply", folder.path().to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(
+        err.contains("pipeline.sql:1: dependency cycle: other.silver.a → other.silver.b → shop.silver.mine → other.silver.a\n"),
+        "{err}"
+    );
+    assert_eq!(server.changes(), Vec::<String>::new());
 }
