@@ -13,8 +13,8 @@ use crate::wire;
 const HIDDEN: &str = "[redacted]";
 
 /// The effective settings as a `rat.yaml` that names every value, without secrets: references to
-/// files are shown; in the plugins' own settings passwords within URLs and the values of keys
-/// that sound like secrets are hidden.
+/// files are shown; of the plugins' own settings, whose meaning only the plugins know, those are
+/// shown whose keys name something harmless, such as a place, and without passwords within URLs.
 pub fn dump(settings: &Settings) -> String {
     serde_yaml::to_string(&root(settings)).expect("plain structs with string keys become YAML")
 }
@@ -169,13 +169,33 @@ fn without_secret(key: &str, value: &Value) -> Value {
             .iter()
             .map(|value| without_secret(key, value))
             .collect(),
-        Value::String(_) | Value::Number(_) if sounds_secret(key) => HIDDEN.into(),
+        Value::String(_) | Value::Number(_) if !is_harmless(key) => HIDDEN.into(),
         Value::String(text) => without_password(text).into(),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
 }
 
-/// Whether a plugin's setting of this name holds a secret, unless it says that it names where
+/// Whether a plugin's setting of this name is known to hold no secret. RAT does not know what a
+/// plugin calls its secrets, so everything else is hidden.
+fn is_harmless(key: &str) -> bool {
+    const HARMLESS_ENDS: [&str; 32] = [
+        "address", "arn", "attempts", "audience", "bucket", "count", "database", "dir", "endpoint",
+        "file", "format", "host", "id", "interval", "issuer", "level", "limit", "mode", "name",
+        "path", "port", "prefix", "realm", "region", "scope", "scopes", "size", "timeout", "type",
+        "uri", "url", "version",
+    ];
+    let key = letters(key);
+    !sounds_secret(&key) && HARMLESS_ENDS.iter().any(|word| key.ends_with(word))
+}
+
+fn letters(key: &str) -> String {
+    key.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|char| char.to_ascii_lowercase())
+        .collect()
+}
+
+/// Whether a setting of this name sounds like a secret, unless it says that it names where
 /// the secret is.
 fn sounds_secret(key: &str) -> bool {
     const SECRET: [&str; 8] = [
@@ -190,11 +210,7 @@ fn sounds_secret(key: &str) -> bool {
     ];
     const SECRET_ENDS: [&str; 2] = ["accesskey", "key"];
     const NAMES_A_PLACE: [&str; 7] = ["file", "path", "dir", "url", "uri", "endpoint", "name"];
-    let key: String = key
-        .chars()
-        .filter(|char| char.is_ascii_alphanumeric())
-        .collect();
-    let key = key.to_ascii_lowercase();
+    let key = letters(key);
     let secret = SECRET.iter().any(|word| key.contains(word))
         || SECRET_ENDS.iter().any(|word| key.ends_with(word));
     secret && !NAMES_A_PLACE.iter().any(|word| key.ends_with(word))
@@ -245,6 +261,32 @@ mod tests {
             ("plain", "plain"),
         ] {
             assert_eq!(without_password(text), shown);
+        }
+    }
+
+    #[test]
+    fn only_what_is_known_to_be_harmless_is_shown() {
+        for key in [
+            "keycloak_url",
+            "realm",
+            "client_id",
+            "role_arn",
+            "region",
+            "token_file",
+        ] {
+            assert!(is_harmless(key), "{key}");
+        }
+        for key in [
+            "bindpw",
+            "jwt",
+            "pass",
+            "pin",
+            "dsn",
+            "auth",
+            "client_secret",
+            "whatever",
+        ] {
+            assert!(!is_harmless(key), "{key}");
         }
     }
 

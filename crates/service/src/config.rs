@@ -64,6 +64,16 @@ pub enum SecretError {
         /// The file.
         path: PathBuf,
     },
+    /// Nobody could present it: HTTP takes spaces off the ends of a header's value and knows no
+    /// line breaks in it.
+    #[error(
+        "the secret file {} holds spaces at an end, or control characters within",
+        path.display()
+    )]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// Loads the settings for a daemon, `named` being the argument of `--config`.
@@ -136,6 +146,9 @@ pub fn read_secret(reference: &FileReference) -> Result<Secret, SecretError> {
     if secret.trim().is_empty() {
         return Err(SecretError::Empty { path });
     }
+    if secret.trim() != secret || secret.contains(char::is_control) {
+        return Err(SecretError::Unusable { path });
+    }
     Ok(Secret::new(secret))
 }
 
@@ -170,8 +183,20 @@ mod tests {
 
     #[test]
     fn a_secret_loses_its_line_break_and_nothing_else() {
-        let (_file, reference) = file(" hunter 2 \r\n");
-        assert_eq!(read_secret(&reference).unwrap().expose(), " hunter 2 ");
+        let (_file, reference) = file("hunter 2\r\n");
+        assert_eq!(read_secret(&reference).unwrap().expose(), "hunter 2");
+    }
+
+    #[test]
+    fn a_secret_that_no_header_can_carry_is_an_error() {
+        for text in [" key", "key ", "a\nb", "a\tb", "a\0b"] {
+            let (_file, reference) = file(text);
+            let refused = read_secret(&reference);
+            assert!(
+                matches!(refused, Err(SecretError::Unusable { .. })),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn every_value_is_shown_and_no_secret() {
               database: postgres://rat:redacted@db/rat
               nested:
               - api_key: '[redacted]'
-                retries: 3
+                retries: '[redacted]'
               realm: rat
             name: auth-keycloak
             protocol: grpc
