@@ -113,6 +113,11 @@ impl Overrides {
     fn read_one(&mut self, name: &str, text: &str) {
         let known = ENVIRONMENT.iter().find(|variable| variable.name == name);
         match (known, text) {
+            // Somebody meant to close the door; ignoring it would leave it open.
+            (Some(variable), "") if variable.setting == "auth.api_key_file" => {
+                let message = "is empty: name the file, or unset it to run without a key";
+                self.problems.push(problem(name, message));
+            }
             (Some(_), "") => self
                 .warnings
                 .push(problem(name, "is empty and therefore ignored")),

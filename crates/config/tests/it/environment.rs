@@ -156,6 +156,16 @@ fn unknown_and_empty_variables_are_warnings() {
 }
 
 #[test]
+fn an_empty_key_file_variable_does_not_open_the_door() {
+    let variables = environment(&[("RAT_API_KEY_FILE", "")]);
+    let problems = Settings::load(None, &variables).unwrap_err();
+    expect![
+        "environment RAT_API_KEY_FILE: is empty: name the file, or unset it to run without a key"
+    ]
+    .assert_eq(problems.to_string().trim_end());
+}
+
+#[test]
 fn variables_that_are_read_elsewhere_are_left_alone() {
     let mut variables: BTreeMap<_, _> = environment(&[("RAT_TEST_ANYTHING", "x")]);
     variables.extend(
