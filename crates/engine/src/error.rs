@@ -137,6 +137,8 @@ pub struct LandingFileError {
     pub line: Option<u64>,
     /// What is wrong.
     pub message: String,
+    /// The file is not the one that the run was submitted with.
+    pub changed: bool,
 }
 
 impl LandingFileError {
@@ -164,13 +166,15 @@ impl Error {
             Self::Sql { .. }
             | Self::NotAQuery { .. }
             | Self::TableNotReferenced { .. }
-            | Self::LandingFile(_)
+            | Self::LandingFile(LandingFileError { changed: false, .. })
             | Self::TypeUnsupported { .. }
             | Self::SchemaIncompatible { .. }
             | Self::Execution { .. }
             | Self::QualityFailed { .. } => Kind::InvalidArgument,
             Self::TableNotFound { .. } | Self::LandingFileNotFound { .. } => Kind::NotFound,
-            Self::Conflict { .. } => Kind::Conflict,
+            Self::Conflict { .. } | Self::LandingFile(LandingFileError { changed: true, .. }) => {
+                Kind::Conflict
+            }
             Self::Timeout { .. } => Kind::DeadlineExceeded,
             Self::Cancelled => Kind::Cancelled,
             Self::OutOfMemory { .. } => Kind::ResourceExhausted,
@@ -190,6 +194,7 @@ impl Error {
             Self::TableNotFound { .. } => "TABLE_NOT_FOUND",
             Self::TableNotReferenced { .. } => "TABLE_NOT_REFERENCED",
             Self::LandingFileNotFound { .. } => "LANDING_FILE_NOT_FOUND",
+            Self::LandingFile(error) if error.changed => "LANDING_FILE_CHANGED",
             Self::LandingFile(_) => "LANDING_FILE_INVALID",
             Self::TypeUnsupported { .. } => "TYPE_UNSUPPORTED",
             Self::SchemaIncompatible { .. } => "SCHEMA_INCOMPATIBLE",
@@ -226,16 +231,18 @@ impl Error {
 /// What DataFusion reports, sorted into what it means for the author of the SQL.
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
+        if let Some(error) = landing_file(&error) {
+            return Self::LandingFile(error.clone());
+        }
         let place = place(&error);
         let root = error.find_root();
         let message = format!("{}{place}", first_line(&root.message()));
         match root {
-            DataFusionError::External(cause) => match cause.downcast_ref::<LandingFileError>() {
-                Some(error) => Self::LandingFile(error.clone()),
-                None => lake::from_external(cause.as_ref()).unwrap_or_else(|| Self::Internal {
+            DataFusionError::External(cause) => {
+                lake::from_external(cause.as_ref()).unwrap_or_else(|| Self::Internal {
                     message: chain(cause.as_ref()),
-                }),
-            },
+                })
+            }
             DataFusionError::ResourcesExhausted(_) => Self::OutOfMemory {
                 message: out_of_memory(&message),
             },
@@ -255,6 +262,12 @@ impl From<DataFusionError> for Error {
             _ => Self::Internal { message },
         }
     }
+}
+
+/// What our readers of landing files said, which other readers may have wrapped.
+fn landing_file<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a LandingFileError> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref())
 }
 
 fn arrow(cause: &ArrowError, message: String) -> Error {

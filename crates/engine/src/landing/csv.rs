@@ -16,8 +16,8 @@ use arrow::error::ArrowError;
 use regex::Regex;
 
 use crate::landing::columns::{storable, widen};
-use crate::landing::files::SourceFile;
 use crate::landing::lines::{self, Division};
+use crate::landing::source::SourceFile;
 use crate::landing::table::{Sink, TextFile, TextTable};
 use crate::{Error, LandingFileError};
 

@@ -1,37 +1,15 @@
 //! Which of the run's files a pattern names.
 
-use std::path::PathBuf;
-
 use globset::{GlobBuilder, GlobMatcher};
 use rat_types::{LandingFile, ZoneIdent};
 use url::Url;
 
+use crate::Error;
 use crate::landing::Landing;
-use crate::{Error, LandingFileError};
+use crate::landing::source::SourceFile;
 
 /// Folders of a zone that are never data.
 const NEVER: [&str; 2] = ["_samples/", "_processed/"];
-
-/// A file to read.
-#[derive(Debug, Clone)]
-pub(super) struct SourceFile {
-    /// Zone and path, for messages.
-    pub(super) name: String,
-    /// Where it lies.
-    pub(super) path: PathBuf,
-    /// Size in bytes when the run was submitted.
-    pub(super) size: u64,
-}
-
-impl SourceFile {
-    pub(super) fn error(&self, line: Option<u64>, message: impl Into<String>) -> LandingFileError {
-        LandingFileError {
-            file: self.name.clone(),
-            line,
-            message: message.into(),
-        }
-    }
-}
 
 /// All files that match one of `patterns`, each once, in order of their names.
 pub(super) fn find(patterns: &[String], landing: Landing<'_>) -> Result<Vec<SourceFile>, Error> {
@@ -109,11 +87,7 @@ fn to_source(file: &LandingFile) -> Result<SourceFile, Error> {
         .filter(|url| url.scheme() == "file")
         .and_then(|url| url.to_file_path().ok());
     match path {
-        Some(path) => Ok(SourceFile {
-            name,
-            path,
-            size: file.size_bytes,
-        }),
+        Some(path) => Ok(SourceFile::new(name, path, file.size_bytes)),
         None => Err(Error::internal(format!(
             "{name} has a location that is no local file"
         ))),

@@ -9,8 +9,8 @@ use arrow::json::ReaderBuilder;
 use arrow::json::reader::infer_json_schema;
 
 use crate::landing::columns::{storable, widen};
-use crate::landing::files::SourceFile;
 use crate::landing::lines;
+use crate::landing::source::SourceFile;
 use crate::landing::table::{Sink, TextFile, TextTable};
 use crate::{Error, LandingFileError};
 
@@ -277,11 +277,7 @@ mod tests {
         let sources = files.iter().map(|(name, text)| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
-            SourceFile {
-                name: (*name).to_owned(),
-                path,
-                size: text.len() as u64,
-            }
+            SourceFile::new((*name).to_owned(), path, text.len() as u64)
         });
         let table = open(sources.collect(), options, 1).map_err(|error| error.to_string())?;
         let all: Vec<usize> = (0..table.schema().fields().len()).collect();

@@ -1,12 +1,11 @@
 //! Opening text files, and finding the line on which a record starts.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 
 use crate::LandingFileError;
-use crate::landing::files::SourceFile;
+use crate::landing::source::SourceFile;
 
 const BUFFER: usize = 128 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -19,8 +18,6 @@ const COMPRESSED: [(&str, FileCompressionType); 4] = [
 
 /// The file's text: decompressed by its extension, without a byte order mark.
 pub(super) fn open(file: &SourceFile) -> Result<Box<dyn BufRead + Send>, LandingFileError> {
-    let plain = File::open(&file.path)
-        .map_err(|error| file.error(None, format!("the file cannot be opened: {error}")))?;
     let compression = COMPRESSED
         .into_iter()
         .find(|(extension, _)| file.name.ends_with(extension))
@@ -28,7 +25,7 @@ pub(super) fn open(file: &SourceFile) -> Result<Box<dyn BufRead + Send>, Landing
             compression
         });
     let text = compression
-        .convert_read(plain)
+        .convert_read(file.open()?)
         .map_err(|error| file.error(None, format!("the file cannot be decompressed: {error}")))?;
     let mut reader = BufReader::with_capacity(BUFFER, text);
     let start = reader.fill_buf().map_err(|error| io(file, &error))?;

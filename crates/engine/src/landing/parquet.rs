@@ -1,26 +1,42 @@
 //! Parquet files, through DataFusion's own reader.
+//!
+//! Bytes are fetched here rather than by an object store, which would open a file by its path
+//! for each range and not notice that it has become another one.
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
+use bytes::Bytes;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::{
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
+};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use crate::landing::files::SourceFile;
+use crate::landing::source::{Opened, SourceFile};
 use crate::{Error, LandingFileError};
 
 /// Parquet files as one table.
@@ -29,12 +45,14 @@ pub(super) struct ParquetTable {
     schema: SchemaRef,
     files: Vec<PartitionedFile>,
     rows: usize,
+    sources: Arc<Sources>,
 }
 
 /// A table over `files`: the columns of all of them, NULL where a file has none of that name.
 pub(super) fn open(files: Vec<SourceFile>) -> std::result::Result<ParquetTable, Error> {
     let mut columns: Vec<(Field, String)> = Vec::new();
     let (mut rows, mut opened) = (0, Vec::with_capacity(files.len()));
+    let mut sources = HashMap::with_capacity(files.len());
     for file in files {
         let (schema, count, meta) = look_at(&file)?;
         for field in schema.fields() {
@@ -56,6 +74,7 @@ pub(super) fn open(files: Vec<SourceFile>) -> std::result::Result<ParquetTable, 
             }
         }
         rows += count;
+        sources.insert(meta.location.clone(), file);
         opened.push(PartitionedFile::new_from_meta(meta));
     }
     let fields: Vec<Field> = columns.into_iter().map(|(field, _)| field).collect();
@@ -63,6 +82,7 @@ pub(super) fn open(files: Vec<SourceFile>) -> std::result::Result<ParquetTable, 
         schema: Arc::new(Schema::new(fields)),
         files: opened,
         rows,
+        sources: Arc::new(Sources(sources)),
     })
 }
 
@@ -70,13 +90,8 @@ fn look_at(
     file: &SourceFile,
 ) -> std::result::Result<(SchemaRef, usize, ObjectMeta), LandingFileError> {
     let invalid = |message: String| file.error(None, message);
-    let reader = File::open(&file.path)
-        .map_err(|error| invalid(format!("the file cannot be opened: {error}")))?;
-    let size = reader
-        .metadata()
-        .map_err(|error| invalid(format!("the file cannot be read: {error}")))?
-        .len();
-    let metadata = ArrowReaderMetadata::load(&reader, ArrowReaderOptions::new())
+    let opened = file.open()?;
+    let metadata = ArrowReaderMetadata::load(opened.file(), ArrowReaderOptions::new())
         .map_err(|error| invalid(format!("this is not a Parquet file: {error}")))?;
     let rows = usize::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or_default();
     let location = Path::from_absolute_path(&file.path)
@@ -85,11 +100,106 @@ fn look_at(
     let meta = ObjectMeta {
         location,
         last_modified,
-        size,
+        size: file.size,
         e_tag: None,
         version: None,
     };
     Ok((Arc::clone(metadata.schema()), rows, meta))
+}
+
+/// Opens the files of a table.
+#[derive(Debug)]
+struct Sources(HashMap<Path, SourceFile>);
+
+impl ParquetFileReaderFactory for Sources {
+    fn create_reader(
+        &self,
+        _partition: usize,
+        file: PartitionedFile,
+        _hint: Option<usize>,
+        _metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let location = &file.object_meta.location;
+        let source = self.0.get(location).ok_or_else(|| {
+            DataFusionError::Internal(format!("{location} is no file of this table"))
+        })?;
+        Ok(Box::new(Reader {
+            source: source.clone(),
+            opened: None,
+        }))
+    }
+}
+
+/// One file, opened when its first bytes are wanted.
+struct Reader {
+    source: SourceFile,
+    opened: Option<Arc<Opened>>,
+}
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(
+        &mut self,
+        range: Range<u64>,
+    ) -> BoxFuture<'_, std::result::Result<Bytes, ParquetError>> {
+        async move {
+            let (source, opened) = (self.source.clone(), self.opened.clone());
+            let fetch = tokio::task::spawn_blocking(move || fetch(&source, opened, range));
+            let fetched = fetch.await.map_err(external)?;
+            let (opened, bytes) = fetched.map_err(external)?;
+            self.opened = Some(opened);
+            Ok(bytes)
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, std::result::Result<Arc<ParquetMetaData>, ParquetError>> {
+        async move {
+            let (column, offset) = options
+                .map_or((PageIndexPolicy::Skip, PageIndexPolicy::Skip), |options| {
+                    (options.column_index_policy(), options.offset_index_policy())
+                });
+            let size = self.source.size;
+            let metadata = ParquetMetaDataReader::new()
+                .with_metadata_options(options.map(|options| options.metadata_options().clone()))
+                .with_column_index_policy(column)
+                .with_offset_index_policy(offset)
+                .load_and_finish(self, size)
+                .await?;
+            Ok(Arc::new(metadata))
+        }
+        .boxed()
+    }
+}
+
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+/// Reads a range; what it read counts only if the file has not been rewritten meanwhile.
+fn fetch(
+    source: &SourceFile,
+    opened: Option<Arc<Opened>>,
+    range: Range<u64>,
+) -> std::result::Result<(Arc<Opened>, Bytes), LandingFileError> {
+    let opened = match opened {
+        Some(opened) => opened,
+        None => Arc::new(source.open()?),
+    };
+    let invalid = |message: &str| source.error(None, message);
+    // A file that lies about where its parts are must not make us allocate more than it has.
+    if range.start > range.end || range.end > source.size {
+        return Err(invalid("the file refers to bytes after its end"));
+    }
+    let length = usize::try_from(range.end - range.start)
+        .map_err(|_| invalid("a part of the file is too large"))?;
+    let mut bytes = vec![0; length];
+    let read = opened.file().read_exact_at(&mut bytes, range.start);
+    opened.check()?;
+    read.map_err(|error| source.error(None, format!("the file cannot be read: {error}")))?;
+    Ok((opened, bytes.into()))
 }
 
 /// The field without what its writer noted about it, nested ones included.
@@ -143,12 +253,14 @@ impl TableProvider for ParquetTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let options = state.config_options().execution.parquet.clone();
-        let source = ParquetSource::new(Arc::clone(&self.schema)).with_table_parquet_options(
-            datafusion::config::TableParquetOptions {
+        let source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_table_parquet_options(datafusion::config::TableParquetOptions {
                 global: options,
                 ..Default::default()
-            },
-        );
+            })
+            .with_parquet_file_reader_factory(
+                Arc::clone(&self.sources) as Arc<dyn ParquetFileReaderFactory>
+            );
         let groups = FileGroup::new(self.files.clone())
             .split_files(state.config_options().execution.target_partitions);
         let mut statistics = Statistics::new_unknown(&self.schema);

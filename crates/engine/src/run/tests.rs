@@ -234,7 +234,7 @@ async fn landing_files_become_rows() {
 
 #[tokio::test]
 async fn parquet_and_json_are_read_together() {
-    let fixture = fixture(
+    let mut fixture = fixture(
         "SELECT p.id, j.x FROM read_parquet('{{ landing_zone('raw', '*.parquet') }}') p \
          JOIN read_json('{{ landing_zone('raw', '*.json') }}') j ON p.id = j.id",
     )
@@ -250,6 +250,10 @@ async fn parquet_and_json_are_read_together() {
         datafusion::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
+    let size = std::fs::metadata(fixture.folder.path().join("p.parquet"))
+        .unwrap()
+        .len();
+    fixture.landing[1].size_bytes = size;
     assert_eq!(fixture.run().await.failure, None);
     assert!(
         fixture.written().contains("| 3  | three |"),

@@ -29,11 +29,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> SourceFile {
         .unwrap()
         .write_all(bytes)
         .unwrap();
-    SourceFile {
-        name: name.to_owned(),
-        path,
-        size: bytes.len() as u64,
-    }
+    SourceFile::new(name.to_owned(), path, bytes.len() as u64)
 }
 
 fn options() -> CsvOptions {
