@@ -196,6 +196,20 @@ impl<'a> Plugins<'a> {
         must_change(self.pool.execute(query).await?, "plugin", name)
     }
 
+    /// Stores why nothing is known of a plugin that was not asked.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database fails.
+    pub async fn explain(&self, name: &str, message: &str) -> Result<(), Error> {
+        let query = sql!(
+            "UPDATE plugins SET message = $2, updated_at = $3 WHERE name = $1",
+            name,
+            message,
+            now(),
+        );
+        must_change(self.pool.execute(query).await?, "plugin", name)
+    }
+
     /// Forgets a plugin.
     ///
     /// # Errors

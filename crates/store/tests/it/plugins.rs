@@ -72,6 +72,17 @@ pub(crate) async fn a_plugin_is_configured_asked_and_forgotten(store: Store) {
         (list[0].status, list[0].created_at),
         (PluginStatus::Unknown, fresh.created_at)
     );
+    store
+        .plugins()
+        .explain("auth-keycloak", "not asked yet")
+        .await
+        .unwrap();
+    let explained = store.plugins().get("auth-keycloak").await.unwrap().unwrap();
+    assert_eq!(
+        (explained.status, explained.message.as_str()),
+        (PluginStatus::Unknown, "not asked yet")
+    );
+    assert_eq!(explained.last_health, list[0].last_health);
 
     store.plugins().delete("auth-keycloak").await.unwrap();
     for error in [
