@@ -175,6 +175,16 @@ pub trait Enforcer: Send + Sync + 'static {
         resource: &'a Resource,
         action: Action,
     ) -> BoxFuture<'a, Result<(), AccessError>>;
+
+    /// `Ok` where there is somebody to decide. Asked before requests of which only the catalog
+    /// learns what they touch: queries, and everything under `/iceberg`.
+    ///
+    /// # Errors
+    /// [`AccessError::Unavailable`].
+    fn ready(&self) -> Result<(), AccessError>;
+
+    /// Whether there is access control at all.
+    fn is_active(&self) -> bool;
 }
 
 /// The enforcer of an installation without access control.
@@ -189,6 +199,14 @@ impl Enforcer for AllowAll {
         _: Action,
     ) -> BoxFuture<'a, Result<(), AccessError>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn ready(&self) -> Result<(), AccessError> {
+        Ok(())
+    }
+
+    fn is_active(&self) -> bool {
+        false
     }
 }
 
@@ -221,6 +239,11 @@ impl Access {
             .enforcer
             .check(&self.identity, resource, action)
             .await?)
+    }
+
+    /// `Ok` where what the caller touches can be checked later, in the catalog.
+    pub(crate) fn ready(&self) -> Result<(), Fault> {
+        Ok(self.enforcer.ready()?)
     }
 
     /// The run called `id`, where the caller may do `action` to its pipeline.

@@ -12,6 +12,7 @@
 
 mod access;
 mod blocking;
+mod down;
 mod error;
 mod extract;
 mod fault;
@@ -33,6 +34,7 @@ mod time;
 mod upload;
 
 pub use access::{AccessError, Action, AllowAll, Enforcer, Resource, ResourceKind};
+pub use down::{AuthenticationDown, EnforcementDown};
 pub use middleware::authentication::{ApiKey, AuthenticationError, Authenticator};
 pub use route::{Guard, ROUTES, Route};
 pub use router::router;

@@ -1,9 +1,9 @@
 //! The routes within their middleware.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use rat_catalog::Caller;
 use rat_types::Identity;
 use tower::ServiceBuilder;
@@ -27,7 +27,8 @@ pub fn router(state: AppState) -> Router {
 
 /// The routes without their middleware.
 fn bare(state: &AppState) -> Router {
-    let iceberg = rat_catalog::rest::router(state.catalog.clone()).layer(from_fn(name_caller));
+    let iceberg = rat_catalog::rest::router(state.catalog.clone())
+        .layer(from_fn_with_state(state.clone(), name_caller));
     route::router()
         .with_state(state.clone())
         .nest_service("/iceberg", iceberg)
@@ -73,7 +74,10 @@ pub(crate) fn wrap(routes: Router, state: &AppState) -> Router {
 }
 
 /// Tells the catalog who is calling. A run's or a query's token means nothing on this listener.
-async fn name_caller(mut request: Request, next: Next) -> Response {
+async fn name_caller(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    if let Err(error) = state.enforcer.ready() {
+        return Fault::from(error).into_response();
+    }
     if let Some(identity) = request.extensions().get::<Identity>().cloned() {
         request.extensions_mut().insert(Caller::User(identity));
     }

@@ -49,7 +49,7 @@ pub(crate) async fn features(State(state): State<AppState>) -> impl IntoResponse
         edition: "community",
         auth: state.authenticator.is_required(),
         sharing: false,
-        enforcement: false,
+        enforcement: state.enforcer.is_active(),
         container_executor: false,
         cloud_aws: false,
         pipeline_triggers: false,

@@ -5,6 +5,7 @@
 
 mod auth;
 mod connections;
+mod down;
 mod executor;
 mod files;
 mod health;

@@ -19,6 +19,14 @@ impl Enforcer for Panics {
     ) -> BoxFuture<'a, Result<(), AccessError>> {
         Box::pin(async { panic!("the secret of {}", "the enforcer") })
     }
+
+    fn ready(&self) -> Result<(), AccessError> {
+        Ok(())
+    }
+
+    fn is_active(&self) -> bool {
+        true
+    }
 }
 
 #[tokio::test]

@@ -49,7 +49,8 @@ fn body(route: &Route) -> Value {
     }
 }
 
-fn ask(route: &Route, run: RunId) -> Request<Body> {
+/// A request that the route accepts.
+pub(crate) fn ask(route: &Route, run: RunId) -> Request<Body> {
     let path = concrete(route, run);
     let method: Method = route.method.parse().unwrap();
     if method == Method::POST && path.ends_with("/files") {
@@ -68,6 +69,12 @@ async fn with_run(enforcer: Arc<Recorder>) -> (Api, RunId) {
     }
     .start()
     .await;
+    let run = pipeline_with_run(&api).await;
+    (api, run)
+}
+
+/// The pipeline of [`concrete`] paths, with a run that waits.
+pub(crate) async fn pipeline_with_run(api: &Api) -> RunId {
     let ident: TableIdent = "default.silver.a".parse().unwrap();
     let pipeline = NewPipeline {
         ident: ident.clone(),
@@ -83,7 +90,7 @@ async fn with_run(enforcer: Arc<Recorder>) -> (Api, RunId) {
         created_by: "anonymous".to_owned(),
     };
     api.store.runs().create(&run).await.unwrap();
-    (api, run.id)
+    run.id
 }
 
 #[tokio::test]

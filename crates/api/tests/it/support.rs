@@ -10,7 +10,10 @@ use axum::body::Body;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use rat_api::{AccessError, Action, AllowAll, ApiKey, AppState, Config, Enforcer, Parts, Resource};
+use rat_api::{
+    AccessError, Action, AllowAll, ApiKey, AppState, Authenticator, Config, Enforcer, Parts,
+    Resource,
+};
 use rat_catalog::Catalog;
 use rat_scheduler::{Executors, QueryTokens};
 use rat_service::listen::Peer;
@@ -28,6 +31,8 @@ use crate::ratq::FakeRatq;
 /// What differs from the usual installation.
 pub(crate) struct Setup {
     pub(crate) key: Option<&'static str>,
+    /// In the place of the API key.
+    pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
     pub(crate) enforcer: Arc<dyn Enforcer>,
     /// Whether there is a runner.
     pub(crate) runner: bool,
@@ -38,6 +43,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             key: None,
+            authenticator: None,
             enforcer: Arc::new(AllowAll),
             runner: false,
             configure: |_| {},
@@ -128,6 +134,7 @@ impl Setup {
         );
         let shutdown = CancellationToken::new();
         let key = self.key.map(Secret::new);
+        let built_in: Arc<dyn Authenticator> = Arc::new(ApiKey::new(key.as_ref()));
         let state = AppState::new(Parts {
             config,
             store: store.clone(),
@@ -140,7 +147,7 @@ impl Setup {
                 unreachable_channel()
             },
             ratq: ratq.channel(),
-            authenticator: Arc::new(ApiKey::new(key.as_ref())),
+            authenticator: self.authenticator.unwrap_or(built_in),
             enforcer: self.enforcer,
             shutdown: shutdown.clone(),
         });
@@ -302,5 +309,13 @@ impl Enforcer for Recorder {
             }),
         };
         Box::pin(std::future::ready(answer))
+    }
+
+    fn ready(&self) -> Result<(), AccessError> {
+        Ok(())
+    }
+
+    fn is_active(&self) -> bool {
+        true
     }
 }
