@@ -302,16 +302,26 @@ pub(crate) fn check_properties<'a>(
     Ok(())
 }
 
+/// Levels of nesting that a column may have. JSON readers give up at some depth, and metadata that
+/// was written has to be readable.
+const MAX_DEPTH: u8 = 32;
+
 /// Whether tables of format version 2 can have this schema.
 pub(crate) fn check_schema(schema: &Schema) -> Result<(), String> {
     schema
         .as_struct()
         .fields()
         .iter()
-        .try_for_each(|field| check_field(field))
+        .try_for_each(|field| check_field(field, MAX_DEPTH))
 }
 
-fn check_field(field: &NestedField) -> Result<(), String> {
+fn check_field(field: &NestedField, deeper: u8) -> Result<(), String> {
+    let Some(deeper) = deeper.checked_sub(1) else {
+        let name = &field.name;
+        return Err(format!(
+            "column {name:?} is nested more than {MAX_DEPTH} levels deep"
+        ));
+    };
     if field.initial_default.is_some() || field.write_default.is_some() {
         return Err(format!(
             "column {:?} has a default, as only format version 3 has",
@@ -329,9 +339,11 @@ fn check_field(field: &NestedField) -> Result<(), String> {
         Type::Struct(fields) => fields
             .fields()
             .iter()
-            .try_for_each(|field| check_field(field)),
-        Type::List(list) => check_field(&list.element_field),
-        Type::Map(map) => check_field(&map.key_field).and_then(|()| check_field(&map.value_field)),
+            .try_for_each(|field| check_field(field, deeper)),
+        Type::List(list) => check_field(&list.element_field, deeper),
+        Type::Map(map) => {
+            check_field(&map.key_field, deeper).and_then(|()| check_field(&map.value_field, deeper))
+        }
     }
 }
 

@@ -96,6 +96,12 @@ async fn creating_refuses_what_the_catalog_does_not_keep() {
         body[key] = value;
         body
     };
+    let nested = |levels: i64| {
+        let list = |id: i64, element: Value| json!({"type": "list", "element-id": id, "element-required": false, "element": element});
+        let column = (2..levels + 2).fold(json!("long"), |inner, id| list(id, inner));
+        json!({"type": "struct", "fields": [
+            {"id": 1, "name": "deep", "required": false, "type": column}]})
+    };
     let schema = |field_type: &str| {
         json!({"type": "struct", "fields": [
             {"id": 1, "name": "at", "required": false, "type": field_type}]})
@@ -121,6 +127,7 @@ async fn creating_refuses_what_the_catalog_does_not_keep() {
         ),
         (with("properties", json!({"uuid": "x"})), "reserved"),
         (with("schema", schema("timestamp_ns")), "nanoseconds"),
+        (with("schema", nested(40)), "levels deep"),
         (with("schema", schema("varint")), "request body"),
         (with("moon", json!("full")), "moon"),
         (json!({"name": "t"}), "schema"),
