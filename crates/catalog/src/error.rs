@@ -191,6 +191,23 @@ impl Error {
         }
     }
 
+    /// Whether a file of the table is missing or damaged, so that asking again is of no use.
+    pub fn is_permanent(&self) -> bool {
+        use rat_iceberg::snapshot::Error as Cause;
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Storage { source, .. } => is_damage(source),
+            Self::Snapshot { source, .. } => match source {
+                Cause::UnknownSpec { .. } => true,
+                Cause::ReadManifestList { source, .. } | Cause::ReadManifest { source, .. } => {
+                    is_damage(source)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// Stable name of the failure.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -273,6 +290,14 @@ fn storage_kind(error: &iceberg::Error) -> Kind {
         Some(kind @ (Kind::ResourceExhausted | Kind::PayloadTooLarge)) => kind,
         // A file that the catalog itself names has to be there.
         _ => Kind::Internal,
+    }
+}
+
+/// Whether a file is not there, or was read and makes no sense; anything else may pass.
+fn is_damage(error: &iceberg::Error) -> bool {
+    match rat_iceberg::storage::cause(error).map(rat_iceberg::storage::Error::kind) {
+        Some(kind) => matches!(kind, Kind::NotFound | Kind::InvalidArgument),
+        None => true,
     }
 }
 

@@ -15,6 +15,7 @@ use rat_types::{RunId, TableIdent};
 
 use crate::Error;
 use crate::catalog::{ATTEMPTS, Catalog, LoadedTable, Pointer, pause};
+use crate::history::{ancestors, is_by};
 use crate::rules::{self, Changed};
 
 use plan::{Commit, Plan};
@@ -76,6 +77,24 @@ impl Catalog {
         }
         let reason = format!("others were faster {ATTEMPTS} times");
         Ok(PublishOutcome::Conflict { reason })
+    }
+
+    /// The snapshot on the `main` of `ident` that `run` made, if there is one.
+    ///
+    /// # Errors
+    /// The table's metadata cannot be read, or the database fails.
+    pub async fn published_snapshot(
+        &self,
+        run: RunId,
+        ident: &TableIdent,
+    ) -> Result<Option<i64>, Error> {
+        let Some(table) = self.find_at(ident, Pointer::Published).await? else {
+            return Ok(None);
+        };
+        let metadata = table.metadata();
+        let snapshot = ancestors(metadata, metadata.current_snapshot_id())
+            .find(|snapshot| is_by(snapshot, run));
+        Ok(snapshot.map(Snapshot::snapshot_id))
     }
 
     /// A table that the run created becomes visible, with its first content.

@@ -43,6 +43,8 @@ pub struct Config {
     pub last_pause: Duration,
     /// How long the rest of a log is waited for once its run has ended.
     pub log_drain: Duration,
+    /// How long publishing is tried before the run fails.
+    pub publish_for: Duration,
     /// How often the database is searched for runs that nobody told about.
     pub sweep_interval: Duration,
     /// How long tasks may take to come to a safe point at the end.
@@ -61,6 +63,7 @@ impl Config {
             first_pause: Duration::from_millis(100),
             last_pause: Duration::from_secs(5),
             log_drain: Duration::from_secs(2),
+            publish_for: Duration::from_secs(600),
             sweep_interval: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(15),
         }

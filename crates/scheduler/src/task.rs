@@ -5,6 +5,7 @@
 
 mod conclude;
 mod logs;
+mod publish;
 mod submit;
 mod watch;
 

@@ -108,6 +108,31 @@ impl<'a> TableMetadata<'a> {
         Ok(())
     }
 
+    /// Makes `owner` the owner of `table` if it has none; everything else stays as it is.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn claim(&self, table: &TableIdent, owner: &str) -> Result<(), Error> {
+        let none: BTreeMap<String, String> = BTreeMap::new();
+        let query = sql!(
+            "INSERT INTO table_metadata
+                 (namespace, layer, name, description, owner, column_descriptions, updated_at)
+             VALUES ($1, $2, $3, '', $4, $5, $6)
+             ON CONFLICT (namespace, layer, name) DO UPDATE SET
+                 owner = excluded.owner,
+                 updated_at = excluded.updated_at
+             WHERE table_metadata.owner = ''",
+            table.namespace.as_str(),
+            table.layer.as_str(),
+            table.name.as_str(),
+            owner,
+            encode("column descriptions", &none)?,
+            now(),
+        );
+        self.pool.execute(query).await?;
+        Ok(())
+    }
+
     /// Forgets what was said about `table`; nothing happens where nothing was.
     ///
     /// # Errors

@@ -7,36 +7,23 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use chrono::{SubsecRound, Utc};
-use rat_catalog::{DiscardOutcome, PublishOutcome};
 use rat_store::RunEnd;
-use rat_types::{Kind, LogEntry, LogLevel, Phase, RunFailure, RunOutcome, RunState, RunStatus};
+use rat_types::{LogEntry, LogLevel, Phase, RunFailure, RunOutcome, RunState, RunStatus};
 use tokio::time::timeout;
 
+use super::publish::{Published, Removed};
 use super::{Task, logs};
-use crate::backoff::Backoff;
 use crate::retry::{self, Halt};
 
 const CONFLICT: &str = "CONFLICT";
 /// How often a run is executed when somebody else moved its table meanwhile.
 const ATTEMPTS: u32 = 2;
-/// Tries to clean up after a run that is not published.
-const DISCARD_TRIES: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is left to do with the row.
 enum Settled {
     End(RunEnd),
     /// The table moved under the run: execute it once more.
     Again,
-}
-
-/// How publishing ended.
-enum Published {
-    /// The snapshot on `main`; `None` where the run had nothing to add.
-    Yes(Option<i64>),
-    Conflict(String),
-    No(RunFailure),
 }
 
 /// What is still to come of the log.
@@ -106,8 +93,8 @@ impl Task {
 
     async fn settle_success(&self, outcome: &RunOutcome) -> Result<Settled, Halt> {
         // A ratd that died between publishing and ending the run finds the result on `main`: then it
-        // is too late to cancel.
-        if self.is_cancelled().await? && self.discard().await? == DiscardOutcome::Discarded {
+        // is too late to cancel. Where nobody knows, publishing finds out.
+        if self.is_cancelled().await? && self.discard().await? == Removed::Yes {
             return Ok(Settled::End(self.ended(
                 outcome,
                 RunStatus::Cancelled,
@@ -117,6 +104,9 @@ impl Task {
         let started = Instant::now();
         match self.publish(outcome).await? {
             Published::Yes(snapshot) => {
+                if snapshot.is_some() {
+                    self.own_table().await?;
+                }
                 let mut end = self.ended(outcome, RunStatus::Success, None);
                 end.rows_written = Some(outcome.rows_written);
                 end.bytes_written = Some(outcome.bytes_written);
@@ -124,9 +114,17 @@ impl Task {
                 end.phases.push(phase("publish", started.elapsed()));
                 Ok(Settled::End(end))
             }
-            Published::Conflict(_) if self.run.attempt < ATTEMPTS => Ok(Settled::Again),
+            Published::Cancelled => Ok(Settled::End(self.ended(
+                outcome,
+                RunStatus::Cancelled,
+                None,
+            ))),
             Published::Conflict(message) => {
-                self.discard().await?;
+                // What an attempt left must never mix with the rows of the next.
+                let removed = self.discard().await?;
+                if removed == Removed::Yes && self.run.attempt < ATTEMPTS {
+                    return Ok(Settled::Again);
+                }
                 let failure = RunFailure::new(CONFLICT, message);
                 Ok(Settled::End(self.ended(
                     outcome,
@@ -161,70 +159,13 @@ impl Task {
         .await
     }
 
-    /// The wish to cancel counts until publishing begins; the row knows it, whoever noted it.
-    async fn is_cancelled(&self) -> Result<bool, Halt> {
-        let runs = self.shared.store.runs();
-        let row = retry::store("read a run", &self.shared.shutdown, || {
-            runs.get(self.run.id)
-        })
-        .await?;
-        Ok(row.is_some_and(|row| row.cancel_requested))
-    }
-
-    /// Publishes, whatever it takes: after a failure nobody knows whether the commit went through,
-    /// and publishing again answers that.
-    async fn publish(&self, outcome: &RunOutcome) -> Result<Published, Halt> {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LAST_PAUSE);
-        loop {
-            let catalog = &self.shared.catalog;
-            let error = match catalog.publish(self.run.id, &self.run.pipeline).await {
-                Ok(published) => return Ok(read(published, outcome)),
-                Err(error) => error,
-            };
-            if error.kind() == Kind::Conflict {
-                return Ok(Published::Conflict(error.to_string()));
-            }
-            if !retry::is_transient(error.kind()) {
-                let message = retry::chain(&error);
-                return Ok(Published::No(RunFailure::new(error.reason(), message)));
-            }
-            tracing::warn!(
-                run = %self.run.id, error = %retry::chain(&error),
-                "publishing failed, trying again"
-            );
-            retry::pause_or_halt(backoff.pause(), &self.shared.shutdown).await?;
-        }
-    }
-
-    /// Removes what the run left in the lake. What cannot be removed costs space and is never
-    /// seen: it must not keep the run from ending. A published result stays.
-    async fn discard(&self) -> Result<DiscardOutcome, Halt> {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LAST_PAUSE);
-        for attempt in 1..=DISCARD_TRIES {
-            let catalog = &self.shared.catalog;
-            let error = match catalog.discard(self.run.id, &self.run.pipeline).await {
-                Ok(discarded) => return Ok(discarded),
-                Err(error) => error,
-            };
-            tracing::warn!(
-                run = %self.run.id, attempt, error = %retry::chain(&error),
-                "failed to remove what a run left"
-            );
-            if !retry::is_transient(error.kind()) && error.kind() != Kind::Conflict {
-                break;
-            }
-            retry::pause_or_halt(backoff.pause(), &self.shared.shutdown).await?;
-        }
-        Ok(DiscardOutcome::Discarded)
-    }
-
-    /// Sends the run round again, because its table moved while it was executed.
+    /// Sends the run round again, because its table moved while it was executed. What the attempt
+    /// left is gone.
     async fn again(&self) -> Result<(), Halt> {
         tracing::info!(
             run = %self.run.id, pipeline = %self.run.pipeline, attempt = self.run.attempt,
             "the table moved under a run, executing it once more"
         );
-        self.discard().await?;
         let entry = LogEntry {
             seq: logs::seq_in_run(self.run.attempt + 1, 0),
             at: Utc::now().trunc_subsecs(6),
@@ -255,21 +196,6 @@ impl Task {
         let mut end = Self::end_without_result(status, error);
         end.phases = std::iter::once(queue).chain(worked).collect();
         end
-    }
-}
-
-/// What the catalog's answer means for a run with this outcome.
-fn read(published: PublishOutcome, outcome: &RunOutcome) -> Published {
-    match published {
-        PublishOutcome::Published(publication) | PublishOutcome::AlreadyPublished(publication) => {
-            Published::Yes(Some(publication.snapshot_id))
-        }
-        PublishOutcome::NothingToPublish if outcome.snapshot_id.is_none() => Published::Yes(None),
-        // A ratd that died while it sent the run round again had discarded the branch already.
-        PublishOutcome::NothingToPublish => {
-            Published::Conflict("the branch of the run is not there any more".to_owned())
-        }
-        PublishOutcome::Conflict { reason } => Published::Conflict(reason),
     }
 }
 

@@ -33,6 +33,19 @@ pub(crate) async fn descriptions_are_replaced_and_listed(store: Store) {
         },
         record
     );
+    // Only what nobody owns can be claimed.
+    store.table_metadata().claim(&a, "bert").await.unwrap();
+    assert_eq!(
+        store.table_metadata().get(&a).await.unwrap().as_ref(),
+        Some(&stored)
+    );
+    let c = ident("default.gold.c");
+    for table in [&b, &c] {
+        store.table_metadata().claim(table, "bert").await.unwrap();
+        let claimed = store.table_metadata().get(table).await.unwrap().unwrap();
+        assert_eq!(claimed.owner, "bert");
+    }
+    store.table_metadata().delete(&c).await.unwrap();
     let list = store.table_metadata().list().await.unwrap();
     assert_eq!((list.len(), list.get(&a)), (2, Some(&stored)));
     for _ in 0..2 {
