@@ -10,6 +10,7 @@ mod arguments;
 mod inspect;
 mod internal;
 mod serve;
+mod unserved;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@
 //! and the internal listener, which runs under way need to the last, goes last.
 
 mod parts;
+mod plugins;
 
 use rat_config::{Address, Settings};
 use rat_service::http::{self, HttpLimits};

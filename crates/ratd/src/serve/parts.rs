@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use rat_api::{AllowAll, ApiKey, AppState};
+use rat_api::AppState;
 use rat_catalog::Catalog;
 use rat_config::{DatabaseSource, Settings};
 use rat_scheduler::{Executors, QueryTokens, RunTokens, Service, WarmPoolExecutor};
@@ -17,7 +17,9 @@ use rat_service::{config, grpc};
 use rat_sql::DatabaseUrl;
 use rat_store::Store;
 
+use super::plugins;
 use crate::internal::{self, Internal};
+use crate::unserved;
 
 /// Nobody outside RAT's group has business in the folders that ratd makes.
 const FOLDER_MODE: u32 = 0o750;
@@ -38,7 +40,9 @@ pub(crate) async fn build(
     control_plane: String,
     process: &Process,
 ) -> Result<Parts, Failure> {
-    refuse_what_is_not_built(settings)?;
+    if let Some(message) = unserved::refusal(settings) {
+        return Err(Failure::configuration(message));
+    }
     let api_key = match &settings.auth.api_key_file {
         Some(file) => Some(config::read_secret(file).map_err(Failure::configuration)?),
         None => None,
@@ -46,6 +50,7 @@ pub(crate) async fn build(
     let store = process
         .starting("opening the database", open_store(settings))
         .await?;
+    plugins::register(settings, &store).await?;
     let catalog =
         Catalog::new(store.clone(), &settings.storage.url).map_err(Failure::configuration)?;
     make_folder(catalog.warehouse().path())?;
@@ -72,8 +77,8 @@ pub(crate) async fn build(
         query_tokens,
         runner,
         ratq: grpc::channel(&settings.ratq.address)?,
-        authenticator: Arc::new(ApiKey::new(api_key.as_ref())),
-        enforcer: Arc::new(AllowAll),
+        authenticator: plugins::authenticator(settings, api_key.as_ref()),
+        enforcer: plugins::enforcer(settings),
         shutdown: process.shutdown().clone(),
     }));
     Ok(Parts {
@@ -89,23 +94,17 @@ fn scheduler_config(
     control_plane: &str,
     catalog: &Catalog,
 ) -> rat_scheduler::Config {
+    let max_running = match unserved::holds_runs(settings) {
+        // Those that an executor has taken are watched to their end all the same.
+        true => 0,
+        false => usize::try_from(settings.scheduler.max_running.get()).unwrap_or(usize::MAX),
+    };
     rat_scheduler::Config {
-        max_running: usize::try_from(settings.scheduler.max_running.get()).unwrap_or(usize::MAX),
+        max_running,
         poll_interval: settings.scheduler.poll_interval,
         lost_after: settings.scheduler.lost_after.get(),
         shutdown_timeout: settings.server.shutdown_timeout,
         ..rat_scheduler::Config::new(control_plane.to_owned(), catalog.warehouse().clone())
-    }
-}
-
-/// Settings that are valid and that this version does not serve yet: ignoring them would be worse
-/// than to stop.
-fn refuse_what_is_not_built(settings: &Settings) -> Result<(), Failure> {
-    match &settings.catalog {
-        rat_config::Catalog::Builtin => Ok(()),
-        rat_config::Catalog::Rest { .. } => Err(Failure::configuration(
-            "catalog.type: an external catalog is not supported by this version, use builtin",
-        )),
     }
 }
 

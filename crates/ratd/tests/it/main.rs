@@ -4,6 +4,7 @@
 
 mod configuration;
 mod internal;
+mod plugins;
 mod process;
 mod support;
 mod systemd;

@@ -58,6 +58,13 @@ impl Home {
         home
     }
 
+    /// Adds to `rat.yaml`.
+    pub(crate) fn with(self, yaml: &str) -> Self {
+        let text = fs::read_to_string(self.config()).unwrap();
+        fs::write(self.config(), format!("{text}{yaml}")).unwrap();
+        self
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
