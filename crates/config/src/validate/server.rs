@@ -60,10 +60,23 @@ pub(super) fn warn_if_open(root: &wire::Root, check: &mut Checker) {
         .0
         .parse::<Address>()
         .is_ok_and(|address| !address.is_local());
-    if exposed && root.auth.api_key_file.is_none() && root.plugins.auth.is_none() {
-        let message = "listens beyond this machine without authentication: everybody who can \
-                       connect is an administrator; set auth.api_key_file or plugins.auth";
-        check.warn(&path, message);
+    if !exposed || root.auth.api_key_file.is_some() {
+        return;
+    }
+    match &root.plugins.auth {
+        None => {
+            let message = "listens beyond this machine without authentication: everybody who can \
+                           connect is an administrator; set auth.api_key_file or plugins.auth";
+            check.warn(&path, message);
+        }
+        Some(plugin) if plugin.on_down == Some(wire::OnDown::Builtin) => {
+            let message = "listens beyond this machine, and while the auth plugin is down \
+                           everybody who can connect is an administrator; set \
+                           auth.api_key_file, or plugins.auth.on_down to deny";
+            check.warn(&path, message);
+        }
+        // While it is down nobody is let in.
+        Some(_) => {}
     }
 }
 

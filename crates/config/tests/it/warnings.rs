@@ -18,6 +18,16 @@ fn listening_beyond_this_machine_without_authentication_is_a_warning() {
     );
     let with_key = "server: {listen: 0.0.0.0:8080}\nauth: {api_key_file: key}\n";
     assert!(load(with_key).warnings.is_empty());
+    let auth = |on_down: &str| {
+        let plugin = format!("{{image: a, address: 'unix:/a', on_down: {on_down}}}");
+        let text = format!("server: {{listen: 0.0.0.0:8080}}\nplugins: {{auth: {plugin}}}\n");
+        load(&text)
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("server.listen"))
+    };
+    assert!(!auth("deny") && !auth("null"));
+    assert!(auth("builtin"));
 }
 
 #[test]
