@@ -17,6 +17,7 @@ mod remote;
 
 pub use check::{Checked, Problem, check};
 pub use execute::execute;
+pub(crate) use plan::source;
 pub use plan::{Change, Plan, Step};
 pub use project::{LandingSource, Project};
 pub use remote::Remote;

@@ -87,6 +87,16 @@ fn connect(global: &Global) -> Result<Client> {
     Ok(Client::new(global.server.clone(), key)?)
 }
 
+/// Ends with ratd's error where there is no namespace of that name.
+async fn require_namespace(client: &Client, name: Option<&NamespaceName>) -> Result<()> {
+    if let Some(name) = name {
+        client
+            .get(&format!("/api/v1/namespaces/{name}"), &[])
+            .await?;
+    }
+    Ok(())
+}
+
 /// The pipeline or table that a person named, looked up in `namespace`.
 fn parse_ident(namespace: Option<&NamespaceName>, text: &str) -> Result<TableIdent> {
     let default: NamespaceName = "default".parse().context("the default namespace")?;

@@ -3,13 +3,11 @@
 //! Everything goes through the REST API, like anybody's data would. What is there already is left
 //! alone, so a second start only checks and shows.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, Utc};
 use include_dir::{Dir, include_dir};
-use rat_types::{Layer, NamespaceName, ZoneIdent};
+use rat_types::{NamespaceName, ZoneIdent};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -18,9 +16,9 @@ use crate::client::{Client, QueryAnswer, TableEntry, TableList};
 use crate::commands::{last_successes, pipelines, render_table};
 use crate::dev::Folder;
 use crate::landing::{self, Upload};
-use crate::output::{Console, Tone, bytes, count};
+use crate::output::{Console, Tone, bytes, row_count};
 use crate::progress::{Task, Unit};
-use crate::runs::{Graph, Watch, run_all};
+use crate::runs::{Graph, Watch, forget_unseen, run_all};
 
 mod generate;
 mod tables;
@@ -36,9 +34,6 @@ const NAMESPACE: &str = "tpch";
 const JOBS: usize = 3;
 /// Rows of a report that are shown.
 const SHOWN_ROWS: usize = 10;
-
-/// When the newest file of each zone landed.
-type Landed = BTreeMap<&'static str, DateTime<Utc>>;
 
 /// The embedded project.
 pub fn project() -> Project {
@@ -72,9 +67,9 @@ pub async fn run(console: &Console, client: &Client, folder: &Folder, scale: f64
     };
     apply::apply(client, console, &project(), options).await?;
     title(console, "Landing zones");
-    let landed = upload(console, client, &namespace, &produced).await?;
+    upload(console, client, &namespace, &produced).await?;
     title(console, "Runs");
-    let is_success = run_pipelines(console, client, &namespace, &landed).await?;
+    let is_success = run_pipelines(console, client, &namespace).await?;
     show_gold(console, client, &namespace).await?;
     Ok(is_success)
 }
@@ -83,14 +78,13 @@ fn title(console: &Console, text: &str) {
     console.note(&console.paint_note(Tone::Bold, text));
 }
 
-/// Uploads what the zones do not have; when the newest file of each zone landed.
+/// Uploads what the zones do not have.
 async fn upload(
     console: &Console,
     client: &Client,
     namespace: &NamespaceName,
     produced: &[Produced],
-) -> Result<Landed> {
-    let mut landed = Landed::new();
+) -> Result<()> {
     let mut present = 0;
     for table in TABLES {
         let zone = ZoneIdent {
@@ -108,11 +102,8 @@ async fn upload(
             }
         }
         if missing.is_empty() {
-            let newest = there.values().filter_map(|file| file.uploaded_at).max();
-            landed.insert(table.name, newest.unwrap_or_default());
             continue;
         }
-        landed.insert(table.name, DateTime::<Utc>::MAX_UTC);
         let size = missing.iter().map(|upload| upload.size).sum();
         let task = Task::sized(console, &zone.to_string(), size, Unit::Bytes);
         for file in &missing {
@@ -125,14 +116,13 @@ async fn upload(
         console
             .note(&console.paint_note(Tone::Dim, &format!("{present} files were there already")));
     }
-    Ok(landed)
+    Ok(())
 }
 
 async fn run_pipelines(
     console: &Console,
     client: &Client,
     namespace: &NamespaceName,
-    landed: &Landed,
 ) -> Result<bool> {
     let all = pipelines(client).await?;
     let selected = all
@@ -142,11 +132,7 @@ async fn run_pipelines(
         .collect();
     let mut graph = Graph::new(&all, &selected)?;
     let mut successes = last_successes(client, &selected, &all).await?;
-    // What ran before its files landed has not seen them.
-    successes.retain(|ident, run| match landed.get(ident.name.as_str()) {
-        Some(newest) if ident.layer == Layer::Bronze => run.started_at > Some(*newest),
-        _ => true,
-    });
+    forget_unseen(client, &selected, &all, &mut successes).await?;
     graph.retain_stale(&all, &successes);
     for fresh in selected
         .iter()
@@ -182,9 +168,9 @@ async fn show_gold(console: &Console, client: &Client, namespace: &NamespaceName
         let sql = format!("SELECT * FROM \"{namespace}\".\"gold\".\"{}\"", table.name);
         let body = json!({ "sql": sql, "namespace": namespace, "limit": SHOWN_ROWS });
         let answer: QueryAnswer = client.query(&body).await?.parse()?;
-        let rows = count(table.row_count);
+        let rows = row_count(table.row_count);
         let name = console.paint(Tone::Bold, &format!("{namespace}.gold.{}", table.name));
-        console.result(&format!("\n{name} ({rows} rows)"))?;
+        console.result(&format!("\n{name} ({rows})"))?;
         console.result(&render_table(&answer, console.width()))?;
     }
     console.result("")?;

@@ -9,7 +9,7 @@ mod table;
 
 pub use console::{Console, Settings, Tone};
 pub use csv::to_csv;
-pub use human::{ago, bytes, count, duration, shorten};
+pub use human::{ago, bytes, count, duration, row_count, shorten};
 pub use table::{Align, Grid};
 
 /// Format of a result.

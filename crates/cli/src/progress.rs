@@ -44,7 +44,7 @@ impl Task {
 
     /// Begins something whose end cannot be foreseen.
     pub fn open_ended(console: &Console, name: &str) -> Self {
-        let style = style("{prefix:36!} {spinner:.cyan} {elapsed:>4} {msg}");
+        let style = style("{prefix:36!} {spinner:.cyan} {elapsed:>4} {wide_msg}");
         Self::start(console, name, ProgressBar::new_spinner(), style)
     }
 
@@ -72,6 +72,11 @@ impl Task {
     /// A handle that counts up from wherever the work happens.
     pub fn counter(&self) -> Counter {
         Counter(self.bar.clone())
+    }
+
+    /// Whether anybody sees what is being done right now.
+    pub fn is_shown(&self) -> bool {
+        self.console.has_bars()
     }
 
     /// What is being done right now; only shown where bars are.

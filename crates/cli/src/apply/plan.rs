@@ -323,6 +323,15 @@ async fn plan_pipeline(
     })
 }
 
+/// One of a pipeline's source files as the server has it.
+pub(crate) async fn source(
+    client: &Client,
+    ident: &TableIdent,
+    file: &str,
+) -> Result<Option<String>> {
+    content(client, &format!("{}{file}", source_prefix(ident))).await
+}
+
 async fn content(client: &Client, path: &str) -> Result<Option<String>> {
     match client.get(&super::execute::file_path(path), &[]).await {
         Ok(answer) => Ok(Some(answer.parse::<FileContent>()?.content)),

@@ -5,36 +5,46 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::Utc;
+use rat_types::NamespaceName;
 
-use super::{Session, parse_ident};
+use super::{Session, parse_ident, require_namespace};
 use crate::arguments::{ListArguments, RunsArguments, ZonesArguments};
 use crate::client::{Answer, Page, Pipeline, PipelineList, Run, RunList, Zone, ZoneList};
 use crate::output::{Align, Format, Grid, ago, bytes, count, duration, shorten, to_csv};
+
+/// Characters of a long text that are shown on a terminal.
+const TEXT_WIDTH: usize = 60;
 
 /// A list: its name, its columns, and how an item fills them for people and for CSV.
 pub(super) struct Listing<'a, T> {
     pub(super) what: &'a str,
     pub(super) columns: &'a [(&'a str, Align)],
-    pub(super) people: fn(&T) -> Vec<String>,
+    /// Texts of several lines become one of at most that many characters.
+    pub(super) people: fn(&T, usize) -> Vec<String>,
     pub(super) csv: fn(&T) -> Vec<Option<String>>,
 }
 
 impl<T> Listing<'_, T> {
-    pub(super) fn show<P>(
+    /// Shows the list. One that is empty because there is no `namespace` of that name is an error.
+    pub(super) async fn show<P>(
         &self,
         session: &Session,
         answer: &Answer,
         format: Format,
+        namespace: Option<&NamespaceName>,
     ) -> Result<ExitCode>
     where
         P: Page<Item = T> + serde::de::DeserializeOwned,
     {
         let console = &session.console;
+        let (items, total) = answer.parse::<P>()?.into_parts();
+        if items.is_empty() {
+            require_namespace(&session.client, namespace).await?;
+        }
         if format == Format::Json {
             console.result(answer.text())?;
             return Ok(ExitCode::SUCCESS);
         }
-        let (items, total) = answer.parse::<P>()?.into_parts();
         if format == Format::Csv {
             let header: Vec<String> = self
                 .columns
@@ -50,7 +60,11 @@ impl<T> Listing<'_, T> {
             return Ok(ExitCode::SUCCESS);
         }
         let mut grid = Grid::new(self.columns.iter().copied());
-        items.iter().for_each(|item| grid.push((self.people)(item)));
+        // Only a terminal lacks the room.
+        let width = console.width().map_or(usize::MAX, |_| TEXT_WIDTH);
+        items
+            .iter()
+            .for_each(|item| grid.push((self.people)(item, width)));
         console.result(&grid.render(console.width()))?;
         if total > items.len() {
             console.note(&format!(
@@ -73,16 +87,18 @@ pub(super) async fn runs(session: &Session, arguments: &RunsArguments) -> Result
         ("limit", arguments.limit.to_string()),
         ("sort", "-created_at".to_owned()),
     ];
-    match (&arguments.pipeline, &arguments.namespace) {
-        (Some(text), namespace) => {
-            let ident = parse_ident(namespace.as_ref(), text)?;
-            query.push(("namespace", ident.namespace.to_string()));
-            query.push(("layer", ident.layer.to_string()));
-            query.push(("pipeline", ident.name.to_string()));
-        }
-        (None, Some(namespace)) => query.push(("namespace", namespace.to_string())),
-        (None, None) => {}
+    let mut namespace = arguments.namespace.clone();
+    if let Some(text) = &arguments.pipeline {
+        let ident = parse_ident(namespace.as_ref(), text)?;
+        query.push(("layer", ident.layer.to_string()));
+        query.push(("pipeline", ident.name.to_string()));
+        namespace = Some(ident.namespace);
     }
+    query.extend(
+        namespace
+            .as_ref()
+            .map(|name| ("namespace", name.to_string())),
+    );
     if let Some(status) = arguments.status {
         query.push(("status", status.to_string()));
     }
@@ -98,7 +114,7 @@ pub(super) async fn runs(session: &Session, arguments: &RunsArguments) -> Result
             ("rows", Align::Right),
             ("error", Align::Left),
         ],
-        people: |run: &Run| {
+        people: |run: &Run, width| {
             let time = |ms| duration(Duration::from_millis(ms));
             vec![
                 run.id.to_string(),
@@ -110,7 +126,7 @@ pub(super) async fn runs(session: &Session, arguments: &RunsArguments) -> Result
                 run.duration_ms.map(time).unwrap_or_default(),
                 run.rows_written.map(count).unwrap_or_default(),
                 run.failure()
-                    .map(|text| shorten(&text, 60))
+                    .map(|text| shorten(&text, width))
                     .unwrap_or_default(),
             ]
         },
@@ -127,10 +143,17 @@ pub(super) async fn runs(session: &Session, arguments: &RunsArguments) -> Result
             ]
         },
     };
-    listing.show::<RunList>(session, &answer, arguments.output.output)
+    listing
+        .show::<RunList>(
+            session,
+            &answer,
+            arguments.output.output,
+            namespace.as_ref(),
+        )
+        .await
 }
 
-fn in_namespace(namespace: Option<&rat_types::NamespaceName>) -> Vec<(&'static str, String)> {
+fn in_namespace(namespace: Option<&NamespaceName>) -> Vec<(&'static str, String)> {
     let mut query = vec![("limit", crate::client::PAGE.to_string())];
     query.extend(namespace.map(|namespace| ("namespace", namespace.to_string())));
     query
@@ -148,7 +171,7 @@ pub(super) async fn pipelines(session: &Session, arguments: &ListArguments) -> R
             ("updated", Align::Left),
             ("description", Align::Left),
         ],
-        people: |pipeline: &Pipeline| {
+        people: |pipeline: &Pipeline, width| {
             vec![
                 format!(
                     "{}.{}.{}",
@@ -160,7 +183,7 @@ pub(super) async fn pipelines(session: &Session, arguments: &ListArguments) -> R
                     .updated_at
                     .map(|at| ago(at, Utc::now()))
                     .unwrap_or_default(),
-                shorten(&pipeline.description, 60),
+                shorten(&pipeline.description, width),
             ]
         },
         csv: |pipeline: &Pipeline| {
@@ -178,7 +201,10 @@ pub(super) async fn pipelines(session: &Session, arguments: &ListArguments) -> R
             ]
         },
     };
-    listing.show::<PipelineList>(session, &answer, arguments.output.output)
+    let namespace = arguments.namespace.as_ref();
+    listing
+        .show::<PipelineList>(session, &answer, arguments.output.output, namespace)
+        .await
 }
 
 pub(super) async fn zones(session: &Session, arguments: &ZonesArguments) -> Result<ExitCode> {
@@ -192,12 +218,12 @@ pub(super) async fn zones(session: &Session, arguments: &ZonesArguments) -> Resu
             ("size", Align::Right),
             ("description", Align::Left),
         ],
-        people: |zone: &Zone| {
+        people: |zone: &Zone, width| {
             vec![
                 format!("{}.{}", zone.namespace, zone.name),
                 count(zone.file_count),
                 bytes(zone.total_bytes),
-                shorten(zone.description.as_deref().unwrap_or_default(), 60),
+                shorten(zone.description.as_deref().unwrap_or_default(), width),
             ]
         },
         csv: |zone: &Zone| {
@@ -209,5 +235,8 @@ pub(super) async fn zones(session: &Session, arguments: &ZonesArguments) -> Resu
             ]
         },
     };
-    listing.show::<ZoneList>(session, &answer, arguments.output.output)
+    let namespace = arguments.namespace.as_ref();
+    listing
+        .show::<ZoneList>(session, &answer, arguments.output.output, namespace)
+        .await
 }

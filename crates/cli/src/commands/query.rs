@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{Session, Usage};
 use crate::arguments::QueryArguments;
 use crate::client::QueryAnswer;
-use crate::output::{Align, Format, Grid, count, duration, to_csv};
+use crate::output::{Align, Format, Grid, duration, row_count, to_csv};
 
 /// Most bytes of SQL that are read from standard input; the API takes 100,000 characters.
 const MAX_SQL_BYTES: u64 = 400_000;
@@ -41,8 +41,7 @@ pub(super) async fn execute(session: &Session, arguments: &QueryArguments) -> Re
         let time = duration(Duration::from_secs_f64(
             result.duration_ms.max(0.0) / 1000.0,
         ));
-        let unit = if rows == 1 { "row" } else { "rows" };
-        console.note(&format!("{} {unit} in {time}", count(rows)));
+        console.note(&format!("{} in {time}", row_count(rows)));
     }
     if result.truncated {
         console.note(&format!(

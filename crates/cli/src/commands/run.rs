@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use rat_types::{RunStatus, TableIdent};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Session, Usage, parse_ident};
+use super::{Session, parse_ident, require_namespace};
 use crate::arguments::RunArguments;
-use crate::client::{Client, Pipeline, PipelineList, Run, RunList};
+use crate::client::{Client, Created, Pipeline, PipelineList, Run, RunList};
 use crate::output::{Align, Console, Format, Grid, Tone, to_csv};
-use crate::runs::{Graph, Outcome, Report, Watch, run_all, start};
+use crate::runs::{Graph, Outcome, Report, Watch, forget_unseen, run_all, start};
 
 pub(super) async fn execute(session: &Session, arguments: &RunArguments) -> Result<ExitCode> {
     let Session { client, console } = session;
@@ -21,18 +22,28 @@ pub(super) async fn execute(session: &Session, arguments: &RunArguments) -> Resu
         && !arguments.stale
         && let Some(ident) = selected.first()
     {
-        let run = start(client, ident).await?;
-        match arguments.output.output {
-            Format::Json => console.result(&serde_json::json!({ "run_id": run }).to_string())?,
-            Format::Csv | Format::Table => console.result(&run.to_string())?,
-        }
+        let (run, answer) = start(client, ident).await?;
+        console.result(&match arguments.output.output {
+            Format::Json => answer.text().to_owned(),
+            Format::Csv => {
+                let status = answer.parse::<Created>()?.status.to_string();
+                let row = [Some(ident.to_string()), Some(run.to_string()), Some(status)];
+                let row = row.into_iter().chain([None, None]).collect();
+                to_csv(&COLUMNS.map(str::to_owned), &[row])
+            }
+            Format::Table => run.to_string(),
+        })?;
         return Ok(ExitCode::SUCCESS);
     }
     let all = pipelines(client).await?;
     let selected = select(arguments, selected, &all)?;
+    if selected.is_empty() {
+        require_namespace(client, arguments.namespace.as_ref()).await?;
+    }
     let mut graph = Graph::new(&all, &selected)?;
     if arguments.stale {
-        let successes = last_successes(client, &selected, &all).await?;
+        let mut successes = last_successes(client, &selected, &all).await?;
+        forget_unseen(client, &selected, &all, &mut successes).await?;
         graph.retain_stale(&all, &successes);
         let fresh = selected.len() - graph.waits_for().len();
         if fresh > 0 {
@@ -104,7 +115,7 @@ fn select(
         .collect();
     match unknown[..] {
         [] => Ok(named),
-        _ => Err(Usage(format!("no such pipeline: {}", unknown.join(", "))).into()),
+        _ => bail!("no such pipeline: {}", unknown.join(", ")),
     }
 }
 
@@ -141,14 +152,7 @@ pub(crate) async fn last_successes(
 fn show(console: &Console, report: &Report, format: Format) -> Result<()> {
     match format {
         Format::Json => {
-            let runs: Vec<&str> = report
-                .outcomes
-                .iter()
-                .filter_map(|(_, outcome)| match outcome {
-                    Outcome::Ended(_, answer) => Some(answer.text()),
-                    Outcome::Skipped | Outcome::Lost(_) => None,
-                })
-                .collect();
+            let runs: Vec<String> = report.outcomes.iter().map(in_json).collect();
             console.result(&format!("[{}]", runs.join(",")))?;
         }
         Format::Csv => console.result(&to_csv(&COLUMNS.map(str::to_owned), &rows(report)))?,
@@ -177,6 +181,24 @@ fn show(console: &Console, report: &Report, format: Format) -> Result<()> {
     Ok(())
 }
 
+/// What the API said of a run; where there is none, the pipeline and why.
+fn in_json((ident, outcome): &(TableIdent, Outcome)) -> String {
+    let (status, message) = match outcome {
+        Outcome::Ended(_, answer) => return answer.text().to_owned(),
+        Outcome::Skipped => ("skipped", None),
+        Outcome::Refused(message) => ("refused", Some(message)),
+        Outcome::Lost(message) => ("lost", Some(message)),
+    };
+    json!({
+        "namespace": ident.namespace,
+        "layer": ident.layer,
+        "pipeline": ident.name,
+        "status": status,
+        "error": message.map(|message| json!({ "message": message })),
+    })
+    .to_string()
+}
+
 const COLUMNS: [&str; 5] = ["pipeline", "run", "status", "rows", "duration_ms"];
 
 fn rows(report: &Report) -> Vec<Vec<Option<String>>> {
@@ -184,6 +206,7 @@ fn rows(report: &Report) -> Vec<Vec<Option<String>>> {
         let (run, status) = match outcome {
             Outcome::Ended(run, _) => (Some(run), run.status.to_string()),
             Outcome::Skipped => (None, "skipped".to_owned()),
+            Outcome::Refused(_) => (None, "refused".to_owned()),
             Outcome::Lost(_) => (None, "lost".to_owned()),
         };
         vec![

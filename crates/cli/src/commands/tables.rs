@@ -8,7 +8,7 @@ use super::lists::{Listing, some};
 use super::{Session, parse_ident};
 use crate::arguments::TablesArguments;
 use crate::client::{TableDetail, TableEntry, TableList};
-use crate::output::{Align, Format, Grid, bytes, count, shorten, to_csv};
+use crate::output::{Align, Format, Grid, bytes, count, row_count, shorten, to_csv};
 
 pub(super) async fn execute(session: &Session, arguments: &TablesArguments) -> Result<ExitCode> {
     if let Some(text) = &arguments.table {
@@ -30,12 +30,12 @@ pub(super) async fn execute(session: &Session, arguments: &TablesArguments) -> R
             ("size", Align::Right),
             ("description", Align::Left),
         ],
-        people: |table: &TableEntry| {
+        people: |table: &TableEntry, width| {
             vec![
                 format!("{}.{}.{}", table.namespace, table.layer, table.name),
                 count(table.row_count),
                 bytes(table.size_bytes),
-                shorten(table.description.as_deref().unwrap_or_default(), 60),
+                shorten(table.description.as_deref().unwrap_or_default(), width),
             ]
         },
         csv: |table: &TableEntry| {
@@ -50,7 +50,10 @@ pub(super) async fn execute(session: &Session, arguments: &TablesArguments) -> R
             ]
         },
     };
-    listing.show::<TableList>(session, &answer, arguments.output.output)
+    let namespace = arguments.namespace.as_ref();
+    listing
+        .show::<TableList>(session, &answer, arguments.output.output, namespace)
+        .await
 }
 
 async fn show_one(session: &Session, arguments: &TablesArguments, text: &str) -> Result<ExitCode> {
@@ -83,8 +86,8 @@ async fn show_one(session: &Session, arguments: &TablesArguments, text: &str) ->
     rows.for_each(|row| grid.push(row.map(Option::unwrap_or_default)));
     let entry = &table.entry;
     console.note(&format!(
-        "{ident}: {} rows, {}",
-        count(entry.row_count),
+        "{ident}: {}, {}",
+        row_count(entry.row_count),
         bytes(entry.size_bytes)
     ));
     if let Some(description) = entry.description.as_deref().filter(|text| !text.is_empty()) {

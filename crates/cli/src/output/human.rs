@@ -17,6 +17,14 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// A number of rows: `1 row`, `1,234 rows`.
+pub fn row_count(number: u64) -> String {
+    match number {
+        1 => "1 row".to_owned(),
+        number => format!("{} rows", count(number)),
+    }
+}
+
 /// A size in binary units: `1.4 MiB`.
 pub fn bytes(size: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -75,6 +83,14 @@ mod tests {
         let shown: Vec<String> = [0, 999, 1000, 12_345, 1_234_567].map(count).to_vec();
         assert_eq!(shown, ["0", "999", "1,000", "12,345", "1,234,567"]);
         assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn one_row_is_one_row() {
+        assert_eq!(
+            [0, 1, 2000].map(row_count),
+            ["0 rows", "1 row", "2,000 rows"]
+        );
     }
 
     #[test]

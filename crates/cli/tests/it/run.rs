@@ -17,13 +17,24 @@ fn id(number: usize) -> String {
 fn server(bad: &'static [&'static str], slow: bool) -> Server {
     let runs: Arc<Mutex<Vec<String>>> = Arc::default();
     let looks: Arc<Mutex<BTreeMap<usize, usize>>> = Arc::default();
-    Server::start(move |request| answer(request, bad, slow, &runs, &looks))
+    Server::start(move |request| answer(request, bad, slow, LONG_AGO, &runs, &looks))
+}
+
+/// Before and after the last success of x.
+const LONG_AGO: &str = "2025-12-31T00:00:00Z";
+const LATELY: &str = "2026-01-02T00:00:00Z";
+
+/// The server, where x reads a landing zone whose newest file landed then.
+fn server_with_file(landed: &'static str) -> Server {
+    let (runs, looks) = (Arc::default(), Arc::default());
+    Server::start(move |request| answer(request, &[], false, landed, &runs, &looks))
 }
 
 fn answer(
     request: &Request,
     bad: &[&str],
     slow: bool,
+    landed: &str,
     runs: &Mutex<Vec<String>>,
     looks: &Mutex<BTreeMap<usize, usize>>,
 ) -> Answer {
@@ -32,7 +43,7 @@ fn answer(
         ("GET", "/api/v1/pipelines") => ok(json!({"pipelines": [
             pipeline("a", &[]), pipeline("b", &["n.gold.a"]), pipeline("c", &["n.gold.b"]),
             pipeline("x", &[])], "total": 4})),
-        ("POST", "/api/v1/runs") => {
+        ("POST", "/api/v1/runs") if !bad.contains(&"refuse") => {
             let mut runs = runs.lock().unwrap();
             runs.push(request.json()["pipeline"].as_str().unwrap().to_owned());
             ok(json!({"run_id": id(runs.len()), "status": "pending"}))
@@ -41,6 +52,18 @@ fn answer(
             ok(json!({"runs": [run(&json!("x"), 9, "success")], "total": 1}))
         }
         ("GET", "/api/v1/runs") => ok(json!({"runs": [], "total": 0})),
+        ("GET", "/api/v1/files/n/pipelines/gold/x/pipeline.sql") => {
+            ok(json!({"content": "SELECT * FROM read_csv('{{ landing_zone('z') }}')"}))
+        }
+        ("GET", "/api/v1/landing-zones/n/z/files") => ok(json!({"files": [{"id": "1",
+            "filename": "a.csv", "uploaded_at": landed}], "total": 1})),
+        ("GET", path) if path.starts_with("/api/v1/files/") => error(404, "NOT_FOUND", "no file"),
+        ("GET", path) if path.starts_with("/api/v1/namespaces/") => {
+            error(404, "NOT_FOUND", "namespace nope does not exist")
+        }
+        ("POST", "/api/v1/runs") if bad.contains(&"refuse") => {
+            error(400, "INVALID_ARGUMENT", "dependency cycle")
+        }
         ("GET", path) => {
             let number: usize = path.rsplit('-').next().unwrap().parse().unwrap();
             let name = runs.lock().unwrap()[number - 1].clone();
@@ -145,7 +168,7 @@ fn fresh_pipelines_are_left_out_when_only_stale_ones_are_wanted() {
 fn an_unknown_pipeline_is_named_before_anything_starts() {
     let server = server(&[], false);
     let (code, _, err) = server.rat(&["run", "n.gold.a", "n.gold.nope", "n.gold.nada"]);
-    assert_eq!(code, 2);
+    assert_eq!(code, 1);
     assert_eq!(err, "error: no such pipeline: n.gold.nada, n.gold.nope\n");
     assert_eq!(started(&server), Vec::<String>::new());
 }
@@ -184,4 +207,88 @@ fn ctrl_c_asks_to_cancel_and_a_second_one_leaves() {
     let mut started = started(&server);
     started.sort();
     assert_eq!(started, ["a", "x"], "nothing more was started");
+}
+
+#[test]
+fn a_pipeline_whose_zone_got_a_file_since_its_last_success_is_stale() {
+    let server = server_with_file(LATELY);
+    let (code, _, err) = server.rat(&["run", "n.gold.x", "--stale"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(started(&server), ["x"]);
+    let server = server_with_file(LONG_AGO);
+    let (code, _, err) = server.rat(&["run", "n.gold.x", "--stale"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(started(&server), Vec::<String>::new());
+    assert!(err.contains("1 up to date"), "{err}");
+}
+
+#[test]
+fn an_unknown_namespace_is_an_error_and_not_an_empty_result() {
+    let server = server(&[], false);
+    let expected = "error: namespace nope does not exist (NOT_FOUND, request id 0199-test)\n";
+    for arguments in [
+        &["run", "--all", "--namespace", "nope"][..],
+        &["runs", "--namespace", "nope"],
+        &["runs", "--pipeline", "nope.gold.a"],
+    ] {
+        let (code, out, err) = server.rat(arguments);
+        assert_eq!((code, out.as_str(), err.as_str()), (1, "", expected));
+    }
+}
+
+#[test]
+fn a_run_that_ratd_refuses_to_start_is_refused_and_not_lost() {
+    let server = server(&["refuse"], false);
+    let (code, out, err) = server.rat(&["run", "n.gold.a", "n.gold.b", "-o", "csv"]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        out,
+        "pipeline,run,status,rows,duration_ms\nn.gold.a,,refused,,\nn.gold.b,,skipped,,\n"
+    );
+    assert!(err.contains("dependency cycle (INVALID_ARGUMENT"), "{err}");
+    let (_, out, err) = server.rat(&["run", "n.gold.a", "n.gold.b", "-o", "json"]);
+    let runs: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(runs[0]["status"], "refused", "{out} {err}");
+    assert_eq!(runs[1]["status"], "skipped");
+    let (code, _, err) = server.rat(&["run", "n.gold.a", "--wait"]);
+    assert_eq!(code, 1);
+    assert!(err.ends_with("\n1 refused\n"), "{err}");
+}
+
+#[test]
+fn a_started_run_is_told_with_its_status_in_every_format() {
+    let server = server(&[], false);
+    let (_, out, _) = server.rat(&["run", "n.gold.a", "-o", "json"]);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(told, json!({"run_id": id(1), "status": "pending"}));
+    let (_, out, _) = server.rat(&["run", "n.gold.a", "-o", "csv"]);
+    assert_eq!(
+        out,
+        format!(
+            "pipeline,run,status,rows,duration_ms\nn.gold.a,{},pending,,\n",
+            id(2)
+        )
+    );
+}
+
+#[test]
+fn into_a_pipe_long_texts_are_written_whole() {
+    let long = "a long text ".repeat(20);
+    let text = long.clone();
+    let server = Server::start(move |request| {
+        let failed = json!({"id": id(1), "namespace": "n", "layer": "gold", "pipeline": "a",
+            "status": "failed", "error": {"code": "SQL_INVALID", "message": text}});
+        match request.path.as_str() {
+            "/api/v1/runs" => ok(json!({"runs": [failed], "total": 1})),
+            _ => ok(
+                json!({"pipelines": [{"namespace": "n", "layer": "gold", "name": "a",
+                "description": text}], "total": 1}),
+            ),
+        }
+    });
+    for command in ["runs", "pipelines"] {
+        let (code, out, err) = server.rat(&[command]);
+        assert_eq!(code, 0, "{err}");
+        assert!(out.contains(long.trim()), "{command}: {out}");
+    }
 }

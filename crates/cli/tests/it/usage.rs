@@ -147,3 +147,20 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+#[test]
+fn an_empty_list_of_an_unknown_namespace_is_an_error() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/api/v1/namespaces/nope" => error(404, "NOT_FOUND", "namespace nope does not exist"),
+        "/api/v1/namespaces/shop" => ok(serde_json::json!({"name": "shop"})),
+        _ => ok(serde_json::json!({"tables": [], "pipelines": [], "zones": [], "total": 0})),
+    });
+    for command in ["tables", "pipelines", "zones"] {
+        for format in ["table", "json", "csv"] {
+            let (code, out, err) = server.rat(&[command, "--namespace", "nope", "-o", format]);
+            assert_eq!((code, out.as_str()), (1, ""), "{command} {format}");
+            assert!(err.contains("namespace nope does not exist"), "{err}");
+        }
+        assert_eq!(server.rat(&[command, "--namespace", "shop"]).0, 0);
+    }
+}
