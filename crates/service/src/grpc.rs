@@ -40,6 +40,8 @@ pub async fn serve(
 ) {
     let limits = HttpLimits {
         idle_timeout: None,
+        // Between RAT's own processes a stream that is read slowly is no attack.
+        write_timeout: None,
         shutdown_timeout,
         http1: false,
         ..HttpLimits::default()

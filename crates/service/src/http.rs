@@ -1,13 +1,16 @@
 //! The HTTP server of every daemon: HTTP/1.1 and HTTP/2 without TLS on one listener.
 //!
 //! hyper-util's server driven by hand, because `axum::serve` waits without end, for a client that
-//! sends no header as for one that never finishes while the daemon drains. Here both have a
-//! limit, connections are counted, and no task outlives [`serve`].
+//! sends no header, for one that does not read its answers, and for one that never finishes while
+//! the daemon drains. Here all have a limit, connections are counted, in all and by address, and
+//! no task outlives [`serve`].
 //!
 //! Deliberately not here: limits on bodies and on the time of a handler; they differ by route and
 //! are middleware of the application.
 
 mod activity;
+mod body;
+mod shares;
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -26,10 +29,14 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::listen::{Connection, Listener, Peer};
-use activity::{Activity, TrackedBody, TrackedIo, Verdict};
+use activity::{Activity, TrackedIo, Verdict};
+use body::TrackedBody;
+use shares::{Share, Shares};
 
 /// Pause after a failed `accept`: it is usually about descriptors, and they come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What an address may hold of however few connections.
+const SMALLEST_SHARE: usize = 16;
 
 /// How long the server waits for what, and how many it serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +45,14 @@ pub struct HttpLimits {
     pub header_timeout: Duration,
     /// How long a connection may lie idle between requests; `None` is without end.
     pub idle_timeout: Option<Duration>,
-    /// How long open requests may take after the shutdown was asked for.
+    /// How long a client may take nothing of what is ready for it; `None` is without end. An
+    /// answer that the server itself has yet to continue is not ready.
+    pub write_timeout: Option<Duration>,
+    /// How long open requests may take after the shutdown was asked for, and what is left of a
+    /// connection after it was closed gracefully.
     pub shutdown_timeout: Duration,
-    /// Connections served at a time; further ones wait in the system's backlog.
+    /// Connections served at a time; further ones wait in the system's backlog. Over TCP one
+    /// address has a quarter of them, and at least 16; what it opens beyond is closed at once.
     pub max_connections: usize,
     /// Whether HTTP/1.1 is spoken too; gRPC needs HTTP/2 alone.
     pub http1: bool,
@@ -51,6 +63,7 @@ impl Default for HttpLimits {
         Self {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Some(Duration::from_secs(120)),
+            write_timeout: Some(Duration::from_secs(30)),
             shutdown_timeout: Duration::from_secs(15),
             max_connections: 1024,
             http1: true,
@@ -77,15 +90,19 @@ pub async fn serve<S, B>(
 {
     let builder = Arc::new(builder(&limits));
     let permits = Arc::new(Semaphore::new(limits.max_connections));
+    let shares = Shares::new((limits.max_connections / 4).max(SMALLEST_SHARE));
     let mut connections = JoinSet::new();
     while let Some((connection, permit)) = next(&listener, &permits, &shutdown).await {
         while connections.try_join_next().is_some() {}
+        let Some(share) = shares.take(connection.peer()) else {
+            continue;
+        };
         let task = ConnectionTask {
             service: service.clone(),
             limits,
             shutdown: shutdown.clone(),
             builder: Arc::clone(&builder),
-            _permit: permit,
+            _held: (permit, share),
         };
         connections.spawn(task.run(connection));
     }
@@ -153,7 +170,7 @@ struct ConnectionTask<S> {
     limits: HttpLimits,
     shutdown: CancellationToken,
     builder: Arc<auto::Builder<TokioExecutor>>,
-    _permit: OwnedSemaphorePermit,
+    _held: (OwnedSemaphorePermit, Share),
 }
 
 impl<S, B> ConnectionTask<S>
@@ -175,7 +192,7 @@ where
             activity: Arc::clone(&activity),
         };
         let mut served = pin!(self.builder.serve_connection(io, service));
-        let mut draining = false;
+        let mut draining: Option<Instant> = None;
         let mut next_look = activity.next_look(&self.limits);
         loop {
             tokio::select! {
@@ -185,20 +202,28 @@ where
                     }
                     return;
                 }
-                () = self.shutdown.cancelled(), if !draining => {
-                    draining = true;
+                () = self.shutdown.cancelled(), if draining.is_none() => {
+                    draining = Some(Instant::now());
                     served.as_mut().graceful_shutdown();
                 }
                 () = sleep_until(next_look) => {
-                    match activity.verdict(&self.limits, Instant::now()) {
+                    let now = Instant::now();
+                    let verdict = activity.verdict(&self.limits, now);
+                    match verdict {
                         Verdict::Fine => {}
-                        Verdict::Idle if draining => {}
-                        Verdict::Idle => {
-                            draining = true;
-                            served.as_mut().graceful_shutdown();
-                        }
-                        Verdict::HeaderTimeout => {
-                            tracing::debug!(?peer, "no complete request header in time");
+                        Verdict::Idle | Verdict::Stalled => match draining {
+                            None => {
+                                draining = Some(now);
+                                served.as_mut().graceful_shutdown();
+                            }
+                            Some(since) if now >= since + self.limits.shutdown_timeout => {
+                                tracing::debug!(?peer, ?verdict, "a closed connection did not end");
+                                return;
+                            }
+                            Some(_) => {}
+                        },
+                        Verdict::HeaderTimeout | Verdict::WriteTimeout => {
+                            tracing::debug!(?peer, ?verdict, "cut off a connection");
                             return;
                         }
                     }
@@ -230,13 +255,14 @@ where
     type Future = Answer<TrackedBody<B>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let guard = self.activity.begin(request.version());
+        let version = request.version();
+        let guard = self.activity.begin(version);
         request.extensions_mut().insert(self.peer);
         let mut service = self.service.clone();
         Box::pin(async move {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
             let response = service.call(request).await?;
-            Ok(response.map(|body| TrackedBody::new(body, guard)))
+            Ok(response.map(|body| TrackedBody::new(body, guard, version)))
         })
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! hyper has one timer for both: with it, either an idle keep-alive connection is closed after the
 //! header's ten seconds (and meets the client's next request half-way), or a header may take two
-//! minutes.
+//! minutes. And it has none for a client that does not read its answers.
 
+use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::Version;
-use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -32,6 +32,12 @@ struct State {
     header_since: Option<Instant>,
     /// HTTP/2 has frames between requests, so bytes there do not begin a header.
     http2: bool,
+    /// Since when the socket has taken nothing of what is to be written.
+    blocked_since: Option<Instant>,
+    /// Answers that wait for the client to take more of them, and since when.
+    offered: HashMap<u64, Instant>,
+    /// The number of the next request.
+    next_request: u64,
 }
 
 /// What to do about a connection.
@@ -41,8 +47,12 @@ pub(super) enum Verdict {
     Fine,
     /// Close it gracefully.
     Idle,
+    /// Close it gracefully: the client does not take an answer. Its others may yet be taken.
+    Stalled,
     /// Close it.
     HeaderTimeout,
+    /// Close it: the client does not read.
+    WriteTimeout,
 }
 
 impl Activity {
@@ -54,6 +64,9 @@ impl Activity {
             // A new connection has to say something.
             header_since: Some(now),
             http2: false,
+            blocked_since: None,
+            offered: HashMap::new(),
+            next_request: 0,
         }))
     }
 
@@ -67,7 +80,22 @@ impl Activity {
         state.open += 1;
         state.header_since = None;
         state.http2 = version == Version::HTTP_2;
-        OpenRequest(Arc::clone(self))
+        let number = state.next_request;
+        state.next_request += 1;
+        OpenRequest {
+            number,
+            activity: Arc::clone(self),
+        }
+    }
+
+    /// A write took place or did not.
+    fn wrote<T>(&self, polled: &Poll<io::Result<T>>) {
+        let mut state = self.state();
+        if polled.is_ready() {
+            state.blocked_since = None;
+        } else if state.blocked_since.is_none() {
+            state.blocked_since = Some(Instant::now());
+        }
     }
 
     fn received(&self) {
@@ -79,6 +107,16 @@ impl Activity {
 
     pub(super) fn verdict(&self, limits: &HttpLimits, now: Instant) -> Verdict {
         let state = self.state();
+        let is_over = |since: Instant| {
+            let limit = limits.write_timeout;
+            limit.is_some_and(|limit| now >= since + limit)
+        };
+        if state.blocked_since.is_some_and(is_over) {
+            return Verdict::WriteTimeout;
+        }
+        if state.offered.values().copied().any(is_over) {
+            return Verdict::Stalled;
+        }
         if state.open > 0 {
             return Verdict::Fine;
         }
@@ -105,52 +143,34 @@ impl Activity {
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub(super) struct OpenRequest(Arc<Activity>);
+pub(super) struct OpenRequest {
+    number: u64,
+    activity: Arc<Activity>,
+}
+
+impl OpenRequest {
+    /// The next piece of the answer waits for the client from now on.
+    pub(super) fn offers(&self) {
+        let mut state = self.activity.state();
+        state.offered.insert(self.number, Instant::now());
+    }
+
+    /// The client waits for the next piece of the answer.
+    pub(super) fn prepares(&self) {
+        self.activity.state().offered.remove(&self.number);
+    }
+}
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.activity.state();
         state.open -= 1;
+        state.offered.remove(&self.number);
         state.idle_since = Instant::now();
     }
 }
 
-/// A response body that keeps its request open until it is sent or given up.
-pub(super) struct TrackedBody<B> {
-    body: Pin<Box<B>>,
-    _open: OpenRequest,
-}
-
-impl<B> TrackedBody<B> {
-    pub(super) fn new(body: B, open: OpenRequest) -> Self {
-        Self {
-            body: Box::pin(body),
-            _open: open,
-        }
-    }
-}
-
-impl<B: Body> Body for TrackedBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.body.as_mut().poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A connection that tells when bytes came in.
+/// A connection that tells when bytes came in, and when none go out.
 #[derive(Debug)]
 pub(super) struct TrackedIo {
     connection: Connection,
@@ -187,7 +207,9 @@ impl AsyncWrite for TrackedIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.connection).poll_write(cx, bytes);
+        self.activity.wrote(&polled);
+        polled
     }
 
     fn poll_write_vectored(
@@ -195,7 +217,9 @@ impl AsyncWrite for TrackedIo {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write_vectored(cx, slices)
+        let polled = Pin::new(&mut self.connection).poll_write_vectored(cx, slices);
+        self.activity.wrote(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -219,6 +243,7 @@ mod tests {
         HttpLimits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Some(Duration::from_secs(120)),
+            write_timeout: Some(Duration::from_secs(30)),
             ..HttpLimits::default()
         }
     }
@@ -251,5 +276,43 @@ mod tests {
         activity.received();
         let soon = Instant::now() + Duration::from_secs(11);
         assert_eq!(activity.verdict(&limits(), soon), Verdict::Fine);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_blocked_write_has_a_limit_that_every_written_byte_renews() {
+        let activity = Arc::new(Activity::new());
+        let _open = activity.begin(Version::HTTP_11);
+        let after = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let blocked = Poll::<io::Result<usize>>::Pending;
+        activity.wrote(&blocked);
+        tokio::time::advance(Duration::from_secs(20)).await;
+        activity.wrote(&blocked);
+        assert_eq!(
+            activity.verdict(&limits(), after(10)),
+            Verdict::WriteTimeout
+        );
+        activity.wrote(&Poll::Ready(Ok(1)));
+        assert_eq!(activity.verdict(&limits(), after(1000)), Verdict::Fine);
+        activity.wrote(&blocked);
+        assert_eq!(activity.verdict(&limits(), after(29)), Verdict::Fine);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_an_answer_that_waits_for_its_client_stalls() {
+        let activity = Arc::new(Activity::new());
+        let (first, second) = (
+            activity.begin(Version::HTTP_2),
+            activity.begin(Version::HTTP_2),
+        );
+        let after = |seconds| Instant::now() + Duration::from_secs(seconds);
+        first.offers();
+        first.prepares();
+        assert_eq!(activity.verdict(&limits(), after(1000)), Verdict::Fine);
+        second.offers();
+        assert_eq!(activity.verdict(&limits(), after(29)), Verdict::Fine);
+        assert_eq!(activity.verdict(&limits(), after(30)), Verdict::Stalled);
+        drop(second);
+        assert_eq!(activity.verdict(&limits(), after(1000)), Verdict::Fine);
+        drop(first);
     }
 }
