@@ -22,6 +22,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 /// Longest outcome: a result with three sample rows for each of many quality tests.
 const MAX_OUTCOME_BYTES: usize = 4 << 20;
+/// Whether it ever was one is nobody's business.
+const INVALID_TOKEN: &str = "the token is not valid (its run or query may have ended)";
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
@@ -65,7 +67,7 @@ async fn name_caller(
             Ok(Some(caller)) => {
                 request.extensions_mut().insert(caller);
             }
-            Ok(None) => {}
+            Ok(None) => return invalid_token(),
             Err(error) => return unavailable(&error),
         }
     }
@@ -99,16 +101,33 @@ impl Internal {
     }
 }
 
-/// The specification's body for a server that cannot answer now.
+fn invalid_token() -> Response {
+    let status = StatusCode::UNAUTHORIZED;
+    challenged(catalog_error(
+        status,
+        "NotAuthorizedException",
+        INVALID_TOKEN,
+    ))
+}
+
 fn unavailable(error: &rat_store::Error) -> Response {
     tracing::warn!(error = %ErrorChain(error), "failed to look a token up");
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let body = json!({"error": {
-        "message": "the platform database does not answer",
-        "type": "ServiceUnavailableException",
-        "code": status.as_u16(),
-    }});
+    let message = "the platform database does not answer";
+    catalog_error(status, "ServiceUnavailableException", message)
+}
+
+/// An error with the specification's body.
+fn catalog_error(status: StatusCode, sort: &str, message: &str) -> Response {
+    let body = json!({"error": {"message": message, "type": sort, "code": status.as_u16()}});
     (status, Json(body)).into_response()
+}
+
+/// Tells which sort of credential is wanted.
+fn challenged(mut response: Response) -> Response {
+    let challenge = axum::http::HeaderValue::from_static("Bearer");
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    response
 }
 
 /// A run reports its end.
@@ -117,13 +136,14 @@ async fn outcome(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<StatusCode, Fault> {
-    let token = bearer(&request).ok_or_else(Fault::unauthenticated)?;
+    let missing = || Fault::unauthenticated("no token was presented");
+    let token = bearer(&request).ok_or_else(missing)?;
     let run = internal
         .run_tokens
         .lookup(token)
         .await
         .map_err(|error| Fault::store(&error))?;
-    let run = run.ok_or_else(Fault::unauthenticated)?;
+    let run = run.ok_or_else(|| Fault::unauthenticated(INVALID_TOKEN))?;
     if id.parse::<RunId>().ok() != Some(run.id) {
         return Err(Fault::new(
             Kind::PermissionDenied,
@@ -169,11 +189,8 @@ impl Fault {
         }
     }
 
-    fn unauthenticated() -> Self {
-        Self::new(
-            Kind::Unauthenticated,
-            "the token is missing, wrong, or its run has ended",
-        )
+    fn unauthenticated(message: &str) -> Self {
+        Self::new(Kind::Unauthenticated, message)
     }
 
     fn store(error: &rat_store::Error) -> Self {
@@ -219,11 +236,10 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let (status, code, sort) = self.parts();
         let body: Value = json!({"error": {"code": code, "type": sort, "message": self.message}});
-        let mut response = (status, Json(body)).into_response();
-        if status == StatusCode::UNAUTHORIZED {
-            let challenge = axum::http::HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        let response = (status, Json(body)).into_response();
+        match status {
+            StatusCode::UNAUTHORIZED => challenged(response),
+            _ => response,
         }
-        response
     }
 }

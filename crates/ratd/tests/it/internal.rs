@@ -17,7 +17,12 @@ fn without_a_good_token_nothing_is_answered() {
     let daemon = home.start();
     let outcome = "/internal/v1/runs/0190a000-0000-7000-8000-000000000001/outcome";
     let token = token();
-    for token in [None, Some("nonsense"), Some(token.as_str())] {
+    let invalid = "the token is not valid (its run or query may have ended)";
+    for (token, message) in [
+        (None, "no "),
+        (Some("nonsense"), invalid),
+        (Some(token.as_str()), invalid),
+    ] {
         for (method, path) in [
             ("GET", "/iceberg/v1/config"),
             ("GET", "/iceberg/v1/namespaces"),
@@ -26,10 +31,16 @@ fn without_a_good_token_nothing_is_answered() {
             assert!(answer.starts_with("HTTP/1.1 401"), "{path}: {answer}");
             // The words of the catalog's protocol.
             assert!(answer.contains("\"code\":401"), "{path}: {answer}");
+            let said = answer.contains(&format!("\"message\":\"{message}"));
+            assert!(said, "{path}: {answer}");
         }
         let answer = send(&home.internal(), "POST", outcome, token, "{}");
         assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
         assert!(answer.contains("\"type\":\"AUTHENTICATION\""), "{answer}");
+        assert!(
+            answer.contains(&format!("\"message\":\"{message}")),
+            "{answer}"
+        );
     }
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.ended().code(), Some(0));
