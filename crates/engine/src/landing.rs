@@ -14,6 +14,7 @@ mod files;
 mod json;
 mod lines;
 mod parquet;
+mod quotes;
 mod source;
 mod table;
 

@@ -17,6 +17,7 @@ use regex::Regex;
 
 use crate::landing::columns::{storable, widen};
 use crate::landing::lines::{self, Division};
+use crate::landing::quotes::Quotes;
 use crate::landing::source::SourceFile;
 use crate::landing::table::{Sink, TextFile, TextTable};
 use crate::{Error, LandingFileError};
@@ -109,7 +110,7 @@ fn look_at(
     options: &CsvOptions,
     sample: usize,
 ) -> Result<Schema, LandingFileError> {
-    let mut text = lines::open(file)?;
+    let mut text = Quotes::new(lines::open(file)?, file, division(file, options));
     if text
         .fill_buf()
         .map_err(|error| lines::io(file, &error))?
@@ -304,11 +305,12 @@ impl TextFile for CsvFile {
             .iter()
             .map(|field| self.columns.iter().position(|name| name == field.name()))
             .collect();
+        let text = Quotes::new(lines::open(&self.file)?, &self.file, self.division);
         let reader = ReaderBuilder::new(own)
             .with_format(self.format.clone())
             .with_batch_size(batch_size)
             .with_projection(places.iter().flatten().copied().collect())
-            .build_buffered(lines::open(&self.file)?)
+            .build_buffered(text)
             .map_err(|error| self.invalid(&error))?;
         for batch in reader {
             let batch = batch.map_err(|error| self.invalid(&error))?;

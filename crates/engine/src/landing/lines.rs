@@ -1,6 +1,6 @@
 //! Opening text files, and finding the line on which a record starts.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 
@@ -54,6 +54,19 @@ pub(super) struct Division {
     pub(super) delimiter: u8,
     pub(super) escape: Option<u8>,
     pub(super) comment: Option<u8>,
+}
+
+/// The line, from 1, of the byte at `offset`.
+pub(super) fn line_at(text: impl BufRead, offset: u64) -> Option<u64> {
+    let (mut line, mut last) = (1, 0);
+    for byte in text.take(offset).bytes() {
+        let byte = byte.ok()?;
+        if byte == b'\r' || (byte == b'\n' && last != b'\r') {
+            line += 1;
+        }
+        last = byte;
+    }
+    Some(line)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -193,6 +193,37 @@ fn text_that_is_not_utf_8_is_named_with_its_line() {
 }
 
 #[test]
+fn a_quote_that_swallows_rows_is_named_with_its_line() {
+    let texts = [
+        (
+            "id,s\n1,x\n2,\"y\n3,z\n4,w\n",
+            "a.csv, line 3: a quote opens here that is never closed",
+        ),
+        (
+            "id,s\n1,x\n2,\"a\"b\n3,z\n",
+            "a.csv, line 3: text follows the closing quote",
+        ),
+    ];
+    for (text, expected) in texts {
+        for sample in [1, 100] {
+            let options = CsvOptions {
+                sample,
+                ..options()
+            };
+            let message = error(&[("a.csv", text)], &options);
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+    let mut text = "id,s\n".to_owned();
+    for row in 0..100_000 {
+        let stray = if row == 50_000 { "\"" } else { "" };
+        text.push_str(&format!("{row},{stray}word\n"));
+    }
+    let message = error(&[("a.csv", &text)], &options());
+    assert!(message.starts_with("a.csv, line 50002: "), "{message}");
+}
+
+#[test]
 fn odd_headers_are_refused() {
     assert!(error(&[("a.csv", "id,id\n1,2\n")], &options()).contains("stands twice"));
     assert!(error(&[("a.csv", "id,\n1,2\n")], &options()).contains("no name"));
