@@ -11,6 +11,7 @@ mod error;
 mod lake;
 mod landing;
 mod limits;
+mod literals;
 mod observe;
 mod planner;
 mod progress;
@@ -21,6 +22,7 @@ mod samples;
 mod session;
 mod statement;
 mod tables;
+mod types;
 
 #[cfg(test)]
 mod fake;

@@ -136,7 +136,9 @@ fn mismatch(text: &str, other: &Expr, wanted: &DataType) -> DataFusionError {
     let shown: String = text.chars().take(SHOWN).collect();
     let other: String = other.to_string().chars().take(SHOWN).collect();
     let name = crate::types::sql_name(wanted);
-    plan_datafusion_err!("'{shown}' is compared with {other}, which is {name}, and is no such value")
+    plan_datafusion_err!(
+        "'{shown}' is compared with {other}, which is {name}, and is no such value"
+    )
 }
 
 /// The value that `text` is as a `wanted`. Outer `None`: texts are not read as that; inner
@@ -153,12 +155,11 @@ fn typed(text: &str, wanted: &DataType) -> Option<Option<ScalarValue>> {
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
             Some(cast(wanted).filter(known))
         }
-        number if number.is_integer() => {
-            Some(cast(number).filter(known).or_else(|| decimal(text)))
-        }
+        number if number.is_integer() => Some(cast(number).filter(known).or_else(|| decimal(text))),
         DataType::Date32 | DataType::Date64 => {
             // A moment of a day is later than the day.
-            let moment = DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None);
+            let moment =
+                DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None);
             Some(cast(wanted).or_else(|| cast(&moment)).filter(known))
         }
         DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_) | DataType::Boolean => {
@@ -183,7 +184,10 @@ fn decimal(text: &str) -> Option<ScalarValue> {
             let wanted = DataType::Decimal128(precision, scale);
             ScalarValue::from(text).cast_to(&wanted).ok()
         }
-        _ => text.parse().ok().map(|value| ScalarValue::Float64(Some(value))),
+        _ => text
+            .parse()
+            .ok()
+            .map(|value| ScalarValue::Float64(Some(value))),
     }
     .filter(|value| !value.is_null())
 }

@@ -13,18 +13,18 @@ use std::sync::Arc;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream, execute_stream_partitioned};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use rat_types::{NamespaceName, TableIdent};
 
-use crate::Error;
 use crate::statement::{self, Purpose};
+use crate::{Error, literals};
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
@@ -69,8 +69,17 @@ impl Sessions {
             .with_information_schema(false)
             .with_default_catalog_and_schema(namespace.as_str(), CALLS)
             .with_create_default_catalog_and_schema(false);
-        config.options_mut().sql_parser.collect_spans = true;
-        let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
+        let options = config.options_mut();
+        options.sql_parser.collect_spans = true;
+        // Without a zone of the session, TIMESTAMPTZ would be a timestamp without one.
+        options.execution.time_zone = Some("+00:00".to_owned());
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .with_analyzer_rules(literals::analyzer_rules())
+            .build();
+        let context = SessionContext::new_with_state(state);
         Session {
             context,
             namespace: namespace.clone(),

@@ -6,4 +6,5 @@ mod failures;
 mod landing;
 mod queries;
 mod runs;
+mod sql;
 mod support;
