@@ -122,7 +122,8 @@ fn addresses(console: &Console, folder: &Folder, plan: &Plan, demo: Option<Demo>
         DEFAULT_SERVER => String::new(),
         other => format!("--server {other} "),
     };
-    lines.push(format!("  try       rat {option}{example}"));
+    let rat = locate::own_name();
+    lines.push(format!("  try       {rat} {option}{example}"));
     lines.join("\n")
 }
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
+use rat_config::Address;
 
 /// `rat dev`.
 #[derive(Debug, Args)]
@@ -29,7 +30,7 @@ pub struct DevArguments {
     pub config: Option<PathBuf>,
     /// Where ratd listens: host:port or unix:/path [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<String>,
+    pub listen: Option<Address>,
     /// Load and run an example project, then keep serving
     #[arg(long, value_name = "NAME", value_enum)]
     pub demo: Option<Demo>,

@@ -1,6 +1,7 @@
 //! Where the programs are that `rat dev` starts.
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -49,6 +50,28 @@ pub(super) fn programs() -> Result<Programs> {
     Ok(programs)
 }
 
+/// How a person calls this program: `rat` where the shell finds this one under that name, its path
+/// otherwise.
+pub(super) fn own_name() -> String {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::current_exe().map_or_else(|_| "rat".to_owned(), |rat| name_in(&rat, &path))
+}
+
+fn name_in(rat: &Path, path: &OsStr) -> String {
+    let folders: Vec<PathBuf> = env::split_paths(path).collect();
+    let real = |file: &Path| file.canonicalize().ok();
+    let found = find("rat", &folders).and_then(|found| real(&found));
+    if found.is_some() && found == real(rat) {
+        return "rat".to_owned();
+    }
+    let shown = rat.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+    match shown.chars().all(is_plain) {
+        true => shown,
+        false => format!("'{}'", shown.replace('\'', "'\\''")),
+    }
+}
+
 fn find(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     folders
         .iter()
@@ -76,5 +99,31 @@ mod tests {
         let second = paths[1].join("ratd");
         std::fs::set_permissions(&second, std::fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(find("ratd", &paths), Some(second));
+    }
+
+    #[test]
+    fn this_program_is_called_by_its_path_unless_the_shell_finds_it_as_rat() {
+        let (built, installed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let executable = |path: &Path| {
+            std::fs::write(path, "").unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let rat = built.path().join("rat");
+        executable(&rat);
+        let path = env::join_paths([installed.path()]).unwrap();
+        assert_eq!(name_in(&rat, &path), rat.display().to_string());
+        executable(&installed.path().join("rat"));
+        assert_eq!(
+            name_in(&rat, &path),
+            rat.display().to_string(),
+            "another program"
+        );
+        std::fs::remove_file(installed.path().join("rat")).unwrap();
+        std::os::unix::fs::symlink(&rat, installed.path().join("rat")).unwrap();
+        assert_eq!(name_in(&rat, &path), "rat");
+        assert_eq!(
+            name_in(Path::new("/no where/rat"), &path),
+            "'/no where/rat'"
+        );
     }
 }

@@ -44,10 +44,10 @@ impl Plan {
         if let Some(config) = &arguments.config {
             return from_file(config);
         }
-        let listen = arguments.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
-        let wanted: Address = listen
-            .parse()
-            .map_err(|error| BadConfiguration(format!("--listen {error}")))?;
+        let wanted = match &arguments.listen {
+            Some(address) => address.clone(),
+            None => DEFAULT_LISTEN.parse().context("the default address")?,
+        };
         let (listener, address) = open(&wanted)
             .with_context(|| format!("cannot listen on {wanted}{}", hint(arguments)))?;
         let config = folder.path().join("rat.yaml");
@@ -83,16 +83,26 @@ fn from_file(config: &Path) -> Result<Plan> {
     let config = config
         .canonicalize()
         .with_context(|| format!("cannot resolve {}", config.display()))?;
+    let listen = settings.server.listen;
+    let (listener, address) = match &listen {
+        Address::Tcp { .. } => {
+            let opened = open(&listen).with_context(|| format!("cannot listen on {listen}"));
+            let (listener, address) = opened?;
+            (Some(listener), address)
+        }
+        // ratd knows better which mode its socket has.
+        Address::Unix(_) => (None, listen),
+    };
     Ok(Plan {
         config,
-        server: reachable(&settings.server.listen)?,
+        server: reachable(&address)?,
         key: settings
             .auth
             .api_key_file
             .as_ref()
             .map(read_key)
             .transpose()?,
-        listener: None,
+        listener,
     })
 }
 

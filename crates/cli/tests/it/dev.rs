@@ -190,6 +190,34 @@ fn ratd_gets_its_listener_and_no_variable_of_ours() {
 }
 
 #[test]
+fn a_settings_file_may_ask_for_any_free_port() {
+    let place = Place::new();
+    place.program(
+        "ratd",
+        &format!("echo $LISTEN_FDS > $OUT/fds\nls -l /proc/self/fd/3 >> $OUT/fds\n{WELL}"),
+    );
+    let config = place.path().join("free.yaml");
+    fs::write(&config, "server:\n  listen: 127.0.0.1:0\n").unwrap();
+    let mut command = Command::new(place.path().join("rat"));
+    command
+        .env("PATH", "/usr/bin:/bin")
+        .env("OUT", place.path());
+    command.args(["dev", "--config"]).arg(&config);
+    command.arg("--dir").arg(place.dir()).stdin(Stdio::null());
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    place.wait_all();
+    kill(pid(&child), Signal::SIGTERM).unwrap();
+    let (code, _, err) = text(&child.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{err}");
+    let fds = fs::read_to_string(place.path().join("fds")).unwrap();
+    assert!(fds.starts_with("1\n") && fds.contains("socket:"), "{fds}");
+}
+
+#[test]
 fn missing_programs_are_all_named() {
     let place = Place::new();
     for name in ["ratd", "ratq"] {

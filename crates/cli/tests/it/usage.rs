@@ -15,6 +15,7 @@ fn a_wrong_command_line_ends_with_2() {
         &["logs", "not-a-run"],
         &["--server", "ftp://x", "health"],
         &["dev", "--scale", "1"],
+        &["dev", "--listen", "foo"],
         &["dev", "--demo", "tpch", "--scale", "0"],
         &["upload", "zone"],
         &["upload", "Bad Zone", "file"],
