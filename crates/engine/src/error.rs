@@ -11,6 +11,7 @@ use rat_pipeline::{Problems, RenderError};
 use rat_types::{Kind, RunFailure, TableIdent};
 
 use crate::lake;
+use crate::panic::Panic;
 
 /// A failure of the engine.
 #[derive(Debug, thiserror::Error)]
@@ -28,10 +29,12 @@ pub enum Error {
         message: String,
     },
     /// The statement does something else than read.
-    #[error("only a query is allowed here (SELECT, WITH or VALUES), not {statement}")]
+    #[error("only what reads is allowed here ({allowed}), not {statement}")]
     NotAQuery {
         /// What it is.
         statement: String,
+        /// What it might be.
+        allowed: &'static str,
     },
     /// A table does not exist, or the caller may not know that it does.
     #[error("table {table} does not exist{hint}")]
@@ -221,6 +224,18 @@ impl Error {
         }
     }
 
+    /// A place in a rendered statement is none in its author's file.
+    pub(crate) fn in_rendered(mut self) -> Self {
+        if let Self::Sql { message } = &mut self
+            && message.contains(" (line ")
+            && message.ends_with(')')
+        {
+            message.pop();
+            message.push_str(" of the rendered SQL)");
+        }
+        self
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::Internal {
             message: message.into(),
@@ -238,11 +253,7 @@ impl From<DataFusionError> for Error {
         let root = error.find_root();
         let message = format!("{}{place}", first_line(&root.message()));
         match root {
-            DataFusionError::External(cause) => {
-                lake::from_external(cause.as_ref()).unwrap_or_else(|| Self::Internal {
-                    message: chain(cause.as_ref()),
-                })
-            }
+            DataFusionError::External(cause) => external(cause.as_ref()),
             DataFusionError::ResourcesExhausted(_) => Self::OutOfMemory {
                 message: out_of_memory(&message),
             },
@@ -270,6 +281,13 @@ fn landing_file<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a 
         .find_map(|error| error.downcast_ref())
 }
 
+fn external(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> Error {
+    match cause.downcast_ref::<Panic>() {
+        Some(panic) => panic.clone().into(),
+        None => lake::from_external(cause).unwrap_or_else(|| Error::internal(chain(cause))),
+    }
+}
+
 fn arrow(cause: &ArrowError, message: String) -> Error {
     match cause {
         ArrowError::CastError(_)
@@ -283,12 +301,12 @@ fn arrow(cause: &ArrowError, message: String) -> Error {
     }
 }
 
-/// Where in the rendered statement the planner found a mistake.
+/// Where in the statement the planner found a mistake.
 fn place(error: &DataFusionError) -> String {
     match error.diagnostic().and_then(|diagnostic| diagnostic.span) {
         Some(span) => {
             let (line, column) = (span.start.line, span.start.column);
-            format!(" (line {line}, column {column} of the rendered SQL)")
+            format!(" (line {line}, column {column})")
         }
         None => String::new(),
     }
@@ -315,10 +333,19 @@ fn out_of_memory(message: &str) -> String {
 
 /// DataFusion appends hints for its own developers after the first line.
 fn first_line(message: &str) -> String {
-    message
-        .split("\n\nbacktrace: ")
-        .next()
-        .unwrap_or_default()
-        .trim_end()
-        .to_owned()
+    let message = message.split("\n\nbacktrace: ").next().unwrap_or_default();
+    without_far_guess(message.trim_end()).to_owned()
+}
+
+/// DataFusion always guesses at a function, however little its name resembles the one written.
+fn without_far_guess(message: &str) -> &str {
+    let Some((told, guess)) = message.split_once("\nDid you mean '") else {
+        return message;
+    };
+    let written = told.split('\'').nth(1).unwrap_or_default();
+    let guess = guess.split('\'').next().unwrap_or_default();
+    match rat_pipeline::nearest(written, [guess]) {
+        Some(_) => message,
+        None => told,
+    }
 }

@@ -8,11 +8,13 @@
 //! catalog under the run's or query's token, landing files from the run's frozen list.
 
 mod error;
+mod functions;
 mod lake;
 mod landing;
 mod limits;
 mod literals;
 mod observe;
+mod panic;
 mod planner;
 mod progress;
 mod quality;
@@ -21,8 +23,11 @@ mod run;
 mod samples;
 mod session;
 mod statement;
+mod stop;
 mod tables;
+mod threads;
 mod types;
+mod workers;
 
 #[cfg(test)]
 mod fake;
@@ -31,3 +36,4 @@ pub use error::{Error, LandingFileError};
 pub use observe::{RunObserver, Unobserved};
 pub use read_only::{Query, QueryConfig, QueryStream, ReadOnlySession};
 pub use run::{Engine, EngineConfig};
+pub use threads::{Hold, Threads};

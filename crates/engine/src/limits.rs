@@ -45,6 +45,24 @@ impl Limits {
         self.cancel.is_cancelled() || Instant::now() >= self.deadline
     }
 
+    /// Fails when it is time to stop.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        if Instant::now() >= self.deadline {
+            return Err(self.timeout());
+        }
+        Ok(())
+    }
+
+    fn timeout(&self) -> Error {
+        Error::Timeout {
+            what: self.what.clone(),
+            limit: self.limit,
+        }
+    }
+
     /// Drops `work` when it is time to stop.
     pub(crate) async fn within<T>(
         &self,
@@ -53,9 +71,7 @@ impl Limits {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(Error::Cancelled),
-            () = tokio::time::sleep_until(self.deadline) => {
-                Err(Error::Timeout { what: self.what.clone(), limit: self.limit })
-            }
+            () = tokio::time::sleep_until(self.deadline) => Err(self.timeout()),
             result = work => result,
         }
     }

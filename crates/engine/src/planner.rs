@@ -13,6 +13,8 @@ use crate::landing::{self, Landing};
 use crate::session::{Session, Sessions};
 use crate::statement::{self, Parsed, Purpose};
 use crate::tables::{Pinned, Tables, ident_of, pin};
+use crate::threads::Hold;
+use crate::workers::{self, Streams};
 
 /// Plans the statements of one run.
 #[derive(Clone, Copy)]
@@ -20,12 +22,14 @@ pub(crate) struct Planner<'a> {
     pub(crate) sessions: &'a Sessions,
     pub(crate) tables: &'a dyn Tables,
     pub(crate) request: &'a RunRequest,
+    pub(crate) hold: &'a Hold,
 }
 
 /// A statement that is ready to be executed.
 pub(crate) struct Planned {
     session: Session,
     plan: Arc<dyn ExecutionPlan>,
+    hold: Hold,
 }
 
 impl Planner<'_> {
@@ -69,7 +73,12 @@ impl Planner<'_> {
         }
         let plan = session.plan(statement, Purpose::Pipeline).await?;
         let plan = session.prepare(&plan).await?;
-        Ok(Planned { session, plan })
+        let hold = Arc::clone(self.hold);
+        Ok(Planned {
+            session,
+            plan,
+            hold,
+        })
     }
 
     /// A pipeline that reads its own table cannot be its first run.
@@ -88,13 +97,8 @@ impl Planner<'_> {
 }
 
 impl Planned {
-    /// Starts it, as one stream per partition.
-    pub(crate) fn execute(self) -> Result<Vec<SendableRecordBatchStream>, Error> {
-        self.session.execute_partitioned(self.plan)
-    }
-
-    /// Starts it, as one stream.
-    pub(crate) fn execute_merged(self) -> Result<SendableRecordBatchStream, Error> {
-        self.session.execute(self.plan)
+    /// Starts it on threads of its own.
+    pub(crate) fn execute(self, streams: Streams) -> Result<Vec<SendableRecordBatchStream>, Error> {
+        workers::execute(&self.session, self.plan, streams, self.hold)
     }
 }

@@ -14,6 +14,7 @@ use crate::observe::RunObserver;
 use crate::planner::Planner;
 use crate::samples;
 use crate::tables::Pinned;
+use crate::workers::Streams;
 use crate::{Error, error};
 
 /// Rows that are kept to be shown.
@@ -61,11 +62,8 @@ impl Tests<'_> {
         rendered: &Rendered,
         pinned: &mut Pinned,
     ) -> Result<(u64, Vec<String>), Error> {
-        let mut rows = self
-            .planner
-            .plan(rendered, pinned)
-            .await?
-            .execute_merged()?;
+        let planned = self.planner.plan(rendered, pinned).await?;
+        let mut rows = futures::stream::iter(planned.execute(Streams::Merged)?).flatten();
         let (mut count, mut shown) = (0, Vec::new());
         while let Some(batch) = rows.next().await {
             let batch = batch?;

@@ -3,6 +3,7 @@
 //! Whether a statement only reads is decided on its logical plan, not on its text.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::memory::MemoryStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use rat_types::{NamespaceName, Secret, TableIdent};
@@ -27,6 +29,8 @@ use crate::limits::Limits;
 use crate::session::Sessions;
 use crate::statement::{self, Purpose};
 use crate::tables::{Pinned, Tables, ident_of, pin};
+use crate::threads::Hold;
+use crate::workers::{self, Streams};
 
 /// Limits of read-only queries.
 #[derive(Debug, Clone)]
@@ -60,11 +64,21 @@ pub struct Query {
 }
 
 /// Executes read-only queries; cheap to clone, and all clones share the memory limit.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ReadOnlySession {
     sessions: Sessions,
     max_rows: u64,
     timeout: Duration,
+    hold: Hold,
+}
+
+impl fmt::Debug for ReadOnlySession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadOnlySession")
+            .field("max_rows", &self.max_rows)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ReadOnlySession {
@@ -85,7 +99,17 @@ impl ReadOnlySession {
             sessions,
             max_rows,
             timeout,
+            hold: Arc::new(()),
         })
+    }
+
+    /// The same session, whose queries keep `hold` until their last thread has ended.
+    #[must_use]
+    pub fn holding(&self, hold: Hold) -> Self {
+        Self {
+            hold,
+            ..self.clone()
+        }
     }
 
     /// Plans and starts `query`. Dropping the future or the stream stops it.
@@ -160,7 +184,12 @@ impl ReadOnlySession {
                 .limit(0, Some(fetch))?
                 .build()?;
         }
-        session.execute(session.prepare(&plan).await?)
+        let plan = session.prepare(&plan).await?;
+        let schema = plan.schema();
+        let hold = Arc::clone(&self.hold);
+        let streams = workers::execute(&session, plan, Streams::Merged, hold)?;
+        let rows = futures::stream::iter(streams).flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 }
 

@@ -5,6 +5,7 @@
 //! no snapshot refers to are deleted by the writer that lets go of them. What is left is a branch
 //! that ratd discards.
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,10 +23,13 @@ use tokio_util::sync::CancellationToken;
 use crate::lake::LakeRun;
 use crate::limits::Limits;
 use crate::observe::{Phases, RunObserver};
+use crate::panic::Panic;
 use crate::planner::Planner;
 use crate::progress::Progress;
 use crate::session::Sessions;
 use crate::tables::{Pinned, Tables};
+use crate::threads::Hold;
+use crate::workers::Streams;
 use crate::{Error, quality};
 
 /// Limits of runs.
@@ -44,11 +48,20 @@ pub struct EngineConfig {
 }
 
 /// Executes runs; cheap to clone, and all clones share the memory limit.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Engine {
     sessions: Sessions,
     quality_test_timeout: Duration,
     run_timeout: Duration,
+    hold: Hold,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("run_timeout", &self.run_timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A run's way into the lake: its tables, and its own branch.
@@ -117,7 +130,22 @@ impl Engine {
             sessions,
             quality_test_timeout,
             run_timeout,
+            hold: Arc::new(()),
         })
+    }
+
+    /// The same engine, whose runs keep `hold` until their last thread has ended.
+    #[must_use]
+    pub fn holding(&self, hold: Hold) -> Self {
+        Self {
+            hold,
+            ..self.clone()
+        }
+    }
+
+    /// Time that one run may take.
+    pub fn run_timeout(&self) -> Duration {
+        self.run_timeout
     }
 
     /// Executes one run. Whatever goes wrong is in the outcome.
@@ -145,10 +173,7 @@ impl Engine {
         let work = self.execute(lake, request, observer, &limits, &mut report);
         let result = match AssertUnwindSafe(limits.within(work)).catch_unwind().await {
             Ok(result) => result,
-            Err(panic) => Err(Error::internal(format!(
-                "the engine panicked: {}",
-                text(&*panic)
-            ))),
+            Err(panic) => Err(Panic::of(&*panic).into()),
         };
         outcome(request, report, result, observer)
     }
@@ -179,6 +204,7 @@ impl Engine {
             sessions: &self.sessions,
             tables: lake,
             request,
+            hold: &self.hold,
         };
         let mut pinned = Pinned::new();
         lake.open(source.pipeline.settings.merge_strategy).await?;
@@ -188,7 +214,7 @@ impl Engine {
 
         report.phases.enter("write", observer);
         let progress = Progress::default();
-        let rows = progress.count(planned.execute()?);
+        let rows = progress.count(planned.execute(Streams::Partitioned)?);
         let written = progress.report(observer, lake.write(rows)).await?;
         (report.rows, report.bytes) = (written.rows, written.bytes);
         let (rows, bytes) = (written.rows, written.bytes);
@@ -198,6 +224,8 @@ impl Engine {
         );
 
         report.phases.enter("commit", observer);
+        // Whoever gave the run up has told so already: it must not appear afterwards.
+        limits.check()?;
         let committed = lake.commit(written.files).await?;
         report.snapshot_id = Some(committed.snapshot_id);
         let (branch, snapshot) = (request.run_id.branch(), committed.snapshot_id);
@@ -295,16 +323,6 @@ fn outcome(
         quality: report.quality,
         finished_at: Utc::now(),
     }
-}
-
-/// What a panic said.
-fn text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("without a message")
-        .chars()
-        .take(500)
-        .collect()
 }
 
 #[cfg(test)]
