@@ -18,7 +18,7 @@ mod summary;
 pub use inspect::{AddedPaths, TableFile, added_files, added_paths, live_files, manifests, totals};
 pub use lookup::check_writable;
 pub use producer::SnapshotProducer;
-pub use summary::{RUN_ID_PROPERTY, Totals};
+pub use summary::{READ_SNAPSHOT_PROPERTY, RUN_ID_PROPERTY, Totals};
 
 use iceberg::spec::FormatVersion;
 use rat_types::Kind;

@@ -1,9 +1,11 @@
 //! Writing the rows of a run to its branch, and rows of everybody else to `main`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use datafusion::execution::SendableRecordBatchStream;
 use iceberg::spec::{MAIN_BRANCH, Schema};
 use iceberg::table::Table;
-use rat_iceberg::snapshot::{SnapshotProducer, check_writable};
+use rat_iceberg::snapshot::{READ_SNAPSHOT_PROPERTY, SnapshotProducer, check_writable};
 use rat_types::{MergeStrategy, RunId, TableIdent};
 
 use crate::commit::{Base, Change};
@@ -37,6 +39,7 @@ pub struct BranchWriter {
     run_id: RunId,
     strategy: MergeStrategy,
     table: Option<Table>,
+    is_read: AtomicBool,
 }
 
 /// Where to write.
@@ -61,6 +64,8 @@ pub struct WrittenBranch {
     target: Target,
     run_id: RunId,
     strategy: MergeStrategy,
+    /// The state that the rows were computed from, if they were.
+    read_snapshot: Option<String>,
     pending: Pending,
 }
 
@@ -86,6 +91,7 @@ impl BranchWriter {
             run_id,
             strategy,
             table,
+            is_read: AtomicBool::new(false),
         })
     }
 
@@ -97,7 +103,11 @@ impl BranchWriter {
 
     /// The table as it was when this was opened: what `this` means in a query. `None` before the
     /// table's first run.
+    ///
+    /// Whoever asks is taken to compute the rows from it: then ratd publishes them on top of this
+    /// state only, also those that are appended.
     pub fn table(&self) -> Option<&Table> {
+        self.is_read.store(true, Ordering::Relaxed);
         self.table.as_ref()
     }
 
@@ -115,7 +125,13 @@ impl BranchWriter {
             run_id,
             strategy,
             table,
+            is_read,
         } = self;
+        let read = table.as_ref().filter(|_| is_read.into_inner());
+        let read_snapshot = read.map(|table| match table.metadata().current_snapshot_id() {
+            Some(snapshot) => snapshot.to_string(),
+            None => "none".to_owned(),
+        });
         let folder = run_id.branch();
         let pending = target
             .write(table, strategy, Some(&folder), streams)
@@ -124,6 +140,7 @@ impl BranchWriter {
             target,
             run_id,
             strategy,
+            read_snapshot,
             pending,
         })
     }
@@ -150,6 +167,7 @@ impl WrittenBranch {
             target,
             run_id,
             strategy,
+            read_snapshot,
             pending,
         } = self;
         let branch = run_id.branch();
@@ -167,9 +185,11 @@ impl WrittenBranch {
             MergeStrategy::FullRefresh => Base::Pinned(seen.map(|head| head.snapshot_id())),
             MergeStrategy::AppendOnly => Base::Head,
         };
-        target
-            .commit(pending, producer.with_run_id(run_id), &branch, base)
-            .await
+        let mut producer = producer.with_run_id(run_id);
+        if let Some(read) = read_snapshot {
+            producer = producer.with_property(READ_SNAPSHOT_PROPERTY, read);
+        }
+        target.commit(pending, producer, &branch, base).await
     }
 }
 

@@ -6,7 +6,7 @@ use iceberg::spec::{
     MAIN_BRANCH, Operation, Snapshot, SnapshotReference, SnapshotRetention, TableMetadata,
     TableMetadataBuilder,
 };
-use rat_iceberg::snapshot::{self, SnapshotProducer};
+use rat_iceberg::snapshot::{self, READ_SNAPSHOT_PROPERTY, SnapshotProducer};
 use rat_types::{RunId, TableIdent};
 
 use super::PublishOutcome;
@@ -59,6 +59,11 @@ impl Catalog {
             }
         };
         let base = base.map(Snapshot::snapshot_id);
+        if is_outdated(snapshot, main) {
+            return Ok(conflict(
+                "the table was changed by somebody else, and the run's rows were computed from it",
+            ));
+        }
         if main == base {
             return self.plan_move(run, table, snapshot, schema, false);
         }
@@ -209,6 +214,15 @@ fn conflict(reason: &str) -> Plan {
     Plan::Done(PublishOutcome::Conflict {
         reason: reason.to_owned(),
     })
+}
+
+/// Whether the run computed its rows from what its table was before somebody else changed it. On
+/// top of that change they may be duplicates, or carry numbers that are taken.
+fn is_outdated(snapshot: &Snapshot, main: Option<i64>) -> bool {
+    let properties = &snapshot.summary().additional_properties;
+    let read = properties.get(READ_SNAPSHOT_PROPERTY);
+    let now = main.map_or_else(|| "none".to_owned(), |main| main.to_string());
+    read.is_some_and(|read| *read != now)
 }
 
 fn not_rebased(ident: &TableIdent, source: snapshot::Error) -> Error {

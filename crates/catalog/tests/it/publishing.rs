@@ -1,8 +1,11 @@
 use rat_catalog::{DiscardOutcome, Publication, PublishOutcome};
+use rat_iceberg::snapshot::{READ_SNAPSHOT_PROPERTY, SnapshotProducer};
 use rat_types::RunId;
 use serde_json::json;
 
-use crate::support::{Lake, Write, ident, lakes, path, run, run_id, set_ref, user, wider_schema};
+use crate::support::{
+    Lake, Write, add_snapshot, ident, lakes, path, run, run_id, set_ref, user, wider_schema,
+};
 
 const TABLE: &str = "default.gold.t";
 
@@ -406,9 +409,6 @@ async fn discarding_a_staged_table_removes_its_folder() {
         lake.run_writes(run_id(1), TABLE, Write::Append(4))
             .await
             .ok();
-        lake.run_writes(run_id(1), TABLE, Write::Append(4))
-            .await
-            .ok();
         assert!(lake.folder_exists(TABLE));
         for _ in 0..2 {
             let discarded = lake
@@ -494,20 +494,46 @@ async fn a_branch_that_somebody_moved_main_to_is_published_already() {
     );
 }
 
+/// Run `number` appends, on top of what the table is now, rows that it computed from `seen`.
+async fn appends_what_it_read(lake: &Lake, number: u32, seen: i64) {
+    let run_id = run_id(number);
+    let metadata = lake.metadata(TABLE).await;
+    let file = format!("data/{}/rows.parquet", run_id.branch());
+    let files = vec![lake.data_file(TABLE, &file, 2).await];
+    let snapshot = SnapshotProducer::append(lake.io(), files)
+        .with_run_id(run_id)
+        .with_property(READ_SNAPSHOT_PROPERTY, seen.to_string())
+        .produce(&metadata, metadata.current_snapshot_id())
+        .await
+        .unwrap();
+    let updates = json!([
+        add_snapshot(&snapshot),
+        set_ref(&run_id.branch(), snapshot.snapshot_id())
+    ]);
+    let caller = run(run_id, TABLE, &[]);
+    lake.commit(&caller, TABLE, json!([]), updates).await.ok();
+}
+
 #[tokio::test]
-async fn what_a_run_wrote_and_gave_up_goes_with_publishing() {
+async fn rows_that_were_computed_from_the_table_are_not_rebased() {
     let lake = Lake::new().await;
     with_table(&lake).await;
-    lake.run_writes(run_id(1), TABLE, Write::Append(2))
-        .await
-        .ok();
-    // Writes again on top of main: the first snapshot is on no branch any more.
-    lake.run_writes(run_id(1), TABLE, Write::Overwrite(5))
-        .await
-        .ok();
-    assert_eq!(lake.metadata(TABLE).await.snapshots().len(), 3);
+    let seen = async || lake.metadata(TABLE).await.current_snapshot_id().unwrap();
+    appends_what_it_read(&lake, 1, seen().await).await;
     assert_eq!(published(publish(&lake, run_id(1)).await).totals.records, 5);
-    assert_eq!(lake.metadata(TABLE).await.snapshots().len(), 2);
+    // Somebody else writes after the run has, or before it does and after it has read.
+    appends_what_it_read(&lake, 2, seen().await).await;
+    let before = seen().await;
+    lake.append(TABLE, "b", 10).await;
+    appends_what_it_read(&lake, 3, before).await;
+    for number in [2, 3] {
+        let outcome = publish(&lake, run_id(number)).await;
+        assert!(
+            matches!(outcome, PublishOutcome::Conflict { .. }),
+            "{number}: {outcome:?}"
+        );
+    }
+    assert_eq!(rows(&lake).await, 15);
 }
 
 #[tokio::test]

@@ -8,6 +8,10 @@ use iceberg::spec::{DataContentType, DataFile, Summary};
 /// crash, what it has done already.
 pub const RUN_ID_PROPERTY: &str = "rat.run-id";
 
+/// Summary property with the id of the snapshot of the same table that the rows were computed from,
+/// or `none` for a table without rows. Such rows are right on top of that state and of no other.
+pub const READ_SNAPSHOT_PROPERTY: &str = "rat.read-snapshot-id";
+
 /// Sums over a set of files: everything live in a snapshot, or what it added or dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {

@@ -187,6 +187,43 @@ async fn a_refresh_of_what_somebody_else_changed_meanwhile_is_a_conflict() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_was_computed_from_its_table_is_not_moved() {
+    let server = Server::start().await;
+    let ident = table("counted");
+    append_main(&server.user(), &ident, stream_of(rows([1])))
+        .await
+        .unwrap();
+    // Somebody else is faster: after the run has committed, and before.
+    for late in [false, true] {
+        let (run, client) = server.run(&ident);
+        let writer = BranchWriter::open(&client, &ident, run, AppendOnly)
+            .await
+            .unwrap();
+        assert!(writer.table().is_some());
+        let written = writer.write(stream_of(rows([2]))).await.unwrap();
+        let somebody = async || {
+            append_main(&server.user(), &ident, stream_of(rows([7])))
+                .await
+                .unwrap()
+        };
+        if !late {
+            somebody().await;
+        }
+        written.commit().await.unwrap();
+        if late {
+            somebody().await;
+        }
+        let outcome = server.catalog.publish(run, &ident).await.unwrap();
+        assert!(
+            matches!(outcome, PublishOutcome::Conflict { .. }),
+            "{outcome:?}"
+        );
+        server.catalog.discard(run, &ident).await.unwrap();
+    }
+    assert_eq!(server.numbers(&ident, &At::Main).await.unwrap(), [1, 7, 7]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_fails_half_way_leaves_no_file_and_no_table() {
     let server = Server::start().await;
     let ident = table("broken");
