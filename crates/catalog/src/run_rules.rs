@@ -1,6 +1,6 @@
 //! What a run may do to its table, beyond what everybody has to obey.
 //!
-//! A run adds schemas and one snapshot, and makes that the head of its own branch. It never
+//! A run adds schemas and exactly one snapshot, and makes that the head of its own branch. It never
 //! touches `main`, the current schema, properties or anything else that somebody outside the run
 //! could see. Its snapshot may add files that lie in the run's own folder of the table, and carry
 //! over what its parent had; so discarding the run is deleting a folder, and no run can make the
@@ -201,6 +201,16 @@ fn check_snapshot(scope: &RunScope, table: &LoadedTable, snapshot: &Snapshot) ->
     if !is_by(snapshot, scope.run_id) {
         let rule = format!("add a snapshot whose summary has not {RUN_ID_PROPERTY} = its own id");
         return Err(forbidden(scope, &rule));
+    }
+    // A second one would add the rows of a lost attempt once more. The same one, sent again after a
+    // lost answer, loses the race against itself further on: its client looks, and finds it.
+    let another = metadata
+        .snapshots()
+        .find(|known| is_by(known, scope.run_id) && known.snapshot_id() != snapshot.snapshot_id());
+    if let Some(another) = another {
+        let id = another.snapshot_id();
+        let what = format!("add a second snapshot: {id} has to be discarded first");
+        return Err(forbidden(scope, &what));
     }
     // A run may build on what `main` was when it began: publishing decides what that means.
     let main = ancestors(metadata, head(metadata, MAIN_BRANCH)).map(Snapshot::snapshot_id);

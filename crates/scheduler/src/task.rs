@@ -18,6 +18,7 @@ use rat_types::{RunFailure, RunId, RunStatus};
 use crate::active::Care;
 use crate::retry::{self, Halt};
 use crate::service::Shared;
+use publish::Removed;
 use submit::Submitted;
 use watch::Watched;
 
@@ -114,7 +115,12 @@ impl Task {
                 let rest = (!logs_done).then_some(logs as conclude::RestOfLog<'_>);
                 self.conclude(outcome, rest).await
             }
-            Watched::Lost if origin == Origin::TakenUp && self.never_spoke().await? => {
+            // That it never spoke does not prove that it did nothing: its log may be lost.
+            Watched::Lost
+                if origin == Origin::TakenUp
+                    && self.never_spoke().await?
+                    && self.discard().await? == Removed::Yes =>
+            {
                 tracing::info!(run = %self.id(), "the executor never had the run: it waits again");
                 self.not_taken().await
             }

@@ -40,7 +40,7 @@ async fn a_run_writes_its_own_branch() {
         before.current_snapshot_id(),
         "main stays"
     );
-    // And may go on from there.
+    // But only once: what it adds again would be there twice.
     let caller = run(run_id(1), TABLE, &[]);
     let base = Some(head.snapshot_id());
     let next = lake
@@ -50,7 +50,17 @@ async fn a_run_writes_its_own_branch() {
         add_snapshot(&next),
         set_ref(&run_id(1).branch(), next.snapshot_id())
     ]);
-    lake.commit(&caller, TABLE, json!([]), updates).await.ok();
+    lake.commit(&caller, TABLE, json!([]), updates)
+        .await
+        .fails(403, "ForbiddenException");
+    // The same again is a lost race, so that its client looks and finds it.
+    let updates = json!([
+        add_snapshot(head),
+        set_ref(&run_id(1).branch(), head.snapshot_id())
+    ]);
+    lake.commit(&caller, TABLE, json!([]), updates)
+        .await
+        .fails(409, "CommitFailedException");
     // And back to what it made before.
     let back = json!([set_ref(&run_id(1).branch(), head.snapshot_id())]);
     lake.commit(&caller, TABLE, json!([]), back).await.ok();

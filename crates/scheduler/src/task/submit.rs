@@ -3,6 +3,7 @@
 use rat_types::{RunFailure, RunStatus};
 
 use super::Task;
+use super::publish::Removed;
 use crate::backoff::Backoff;
 use crate::executor::{Error as ExecutorError, Executor};
 use crate::prepare::{self, Failed, Prepared};
@@ -70,6 +71,7 @@ impl Task {
     ) -> Result<Submitted, Halt> {
         let config = &self.shared.config;
         let mut backoff = Backoff::new(config.first_pause, config.last_pause);
+        let mut perhaps_heard = false;
         loop {
             let error = match executor.submit(&prepared.request).await {
                 Ok(state) => {
@@ -86,10 +88,16 @@ impl Task {
             match error {
                 ExecutorError::Exhausted { .. } | ExecutorError::Unavailable { .. } => {
                     self.shared.gate.close();
-                    self.not_taken().await?;
+                    // An executor that was restarted in between may have worked before.
+                    if perhaps_heard && self.discard().await? != Removed::Yes {
+                        self.lose(error.to_string()).await?;
+                    } else {
+                        self.not_taken().await?;
+                    }
                     return Ok(Submitted::Ended);
                 }
                 ExecutorError::Interrupted { .. } => {
+                    perhaps_heard = true;
                     retry::pause_or_halt(backoff.pause(), &self.shared.shutdown).await?;
                 }
                 ExecutorError::NotFound { .. } | ExecutorError::Rejected { .. } => {
@@ -112,7 +120,8 @@ impl Task {
         Ok(())
     }
 
-    /// Back to pending; the attempt does not count, because there was none.
+    /// Back to pending; the attempt does not count, because there was none, or nothing is left of
+    /// it.
     pub(super) async fn not_taken(&self) -> Result<(), Halt> {
         let runs = self.shared.store.runs();
         retry::store("give a run back", &self.shared.shutdown, || {

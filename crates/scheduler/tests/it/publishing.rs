@@ -8,6 +8,7 @@ use rat_iceberg::storage::local_path;
 use rat_scheduler::Config;
 use rat_types::{RunRequest, RunStatus, TableIdent};
 
+use crate::fake::Answer;
 use crate::lake::{Client, Write};
 use crate::world::{POLL, World};
 
@@ -153,4 +154,33 @@ async fn a_published_table_has_the_owner_of_its_pipeline() {
     world.succeed(&table).await;
     let stored = described.get(&table).await.unwrap().unwrap();
     assert_eq!(stored.owner, "anna");
+}
+
+#[tokio::test]
+async fn an_executor_that_is_restarted_before_it_answers_leaves_nothing() {
+    let mut world = World::stopped().await;
+    let config = Config {
+        poll_interval: POLL,
+        first_pause: Duration::from_secs(1),
+        ..Config::new(
+            "unix:/internal.sock".into(),
+            world.catalog.warehouse().clone(),
+        )
+    };
+    world.start_with(config);
+    let table = world.pipeline("bronze.orders", "SELECT 1 AS id").await;
+    world.succeed(&table).await;
+    world
+        .fake
+        .answer([Answer::InterruptedTaken, Answer::Unavailable]);
+    let first = world.running(&table).await;
+    world.execute(&first, Write::Append).await;
+    world.fake.forget(first.run_id);
+    let second = world.taken().await;
+    assert_eq!(second.run_id, first.run_id);
+    assert!(world.has_no_leftovers().await);
+    let outcome = world.execute(&second, Write::Append).await;
+    world.report(outcome).await;
+    assert_eq!(world.ended(first.run_id).await.status, RunStatus::Success);
+    assert_eq!(world.rows(&table).await, Some(3 + 3));
 }

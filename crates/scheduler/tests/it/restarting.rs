@@ -1,9 +1,11 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::Utc;
+use rat_iceberg::storage::local_path;
 use rat_scheduler::Config;
 use rat_store::RunStart;
-use rat_types::{LogEntry, LogLevel, RunId, RunState, RunStatus};
+use rat_types::{LogEntry, LogLevel, RunId, RunRequest, RunState, RunStatus, TableIdent};
 
 use crate::fake::{NAME, outcome};
 use crate::lake::Write;
@@ -198,6 +200,56 @@ async fn a_run_that_never_reached_its_executor_is_handed_over_again() {
     let outcome = world.execute(&request, Write::Overwrite).await;
     world.report(outcome).await;
     assert_eq!(world.ended(run).await.status, RunStatus::Success);
+}
+
+/// A run that the executor worked on, and of whose log nothing was stored, when all were killed.
+async fn killed_in_silence(world: &mut World, table: &TableIdent) -> (RunRequest, PathBuf) {
+    world.succeed(table).await;
+    let request = world.running(table).await;
+    world.execute(&request, Write::Append).await;
+    world.stop().await;
+    world.fake.forget(request.run_id);
+    let warehouse = world.catalog.warehouse();
+    let folder = local_path(&warehouse.run_data_location(table, request.run_id)).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["a.parquet", ".b.parquet.tmp"] {
+        std::fs::write(folder.join(name), "rows").unwrap();
+    }
+    (request, folder)
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_an_attempt_when_its_run_waits_again() {
+    let mut world = World::new().await;
+    let table = world.pipeline("bronze.orders", "SELECT 1 AS id").await;
+    let (first, folder) = killed_in_silence(&mut world, &table).await;
+    world.start();
+    let second = world.taken().await;
+    assert_eq!((second.run_id, second.attempt), (first.run_id, 1));
+    assert!(!folder.exists());
+    assert!(world.has_no_leftovers().await);
+    let outcome = world.execute(&second, Write::Append).await;
+    world.report(outcome).await;
+    assert_eq!(world.ended(first.run_id).await.status, RunStatus::Success);
+    assert_eq!(world.rows(&table).await, Some(3 + 3), "no row twice");
+}
+
+#[tokio::test]
+async fn a_run_whose_lost_attempt_cannot_be_removed_fails() {
+    let mut world = World::new().await;
+    let table = world.pipeline("bronze.orders", "SELECT 1 AS id").await;
+    let (request, _) = killed_in_silence(&mut world, &table).await;
+    world
+        .sabotage(
+            "CREATE TRIGGER sabotage BEFORE UPDATE ON iceberg_tables
+             BEGIN SELECT RAISE(FAIL, 'sabotaged'); END",
+        )
+        .await;
+    world.start();
+    let run = world.ended(request.run_id).await;
+    assert_eq!(run.error.unwrap().code, "RUN_LOST");
+    world.nothing_is_taken();
+    assert_eq!(world.rows(&table).await, Some(3));
 }
 
 #[tokio::test]
