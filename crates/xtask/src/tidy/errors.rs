@@ -38,7 +38,7 @@ impl Codes {
                     .map(str::to_owned)
             })
         });
-        for code in bodies.chain(arguments) {
+        for code in bodies.chain(arguments).chain(codes_beside_kinds(text)) {
             self.reasons.entry(code).or_insert_with(|| shown.to_owned());
         }
     }
@@ -57,6 +57,16 @@ impl Codes {
     }
 }
 
+/// Codes of tuples: `(Kind::Unavailable, "CODE")`.
+fn codes_beside_kinds(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split("Kind::").skip(1).filter_map(|rest| {
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        let quoted = rest.strip_prefix(',')?.trim_start().strip_prefix('"')?;
+        let (code, _) = quoted.split_once('"')?;
+        is_code(code).then(|| code.to_owned())
+    })
+}
+
 /// Every quoted text that looks like a code.
 fn codes_in(text: &str, quote: char) -> impl Iterator<Item = String> + '_ {
     text.split(quote)
@@ -68,4 +78,48 @@ fn is_code(text: &str) -> bool {
     text.len() > 2
         && text.starts_with(|c: char| c.is_ascii_uppercase())
         && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_found_wherever_it_reaches_people() {
+        let source = r#"
+            fn reason(&self) -> &str {
+                "FROM_REASON"
+    }
+            let a = (Kind::Unavailable, "ON_ONE_LINE");
+            let b = (
+                Kind::Unauthenticated,
+                "ON_TWO_LINES",
+            );
+            let c = Fault::invalid(message).because("AS_ARGUMENT");
+            let d = (Kind::Internal, 1);
+            let e = "NO_CODE_OF_AN_ERROR";
+        "#;
+        let mut codes = Codes::default();
+        codes.read("a.rs", source);
+        let found: Vec<&str> = codes.reasons.keys().map(String::as_str).collect();
+        assert_eq!(
+            found,
+            ["AS_ARGUMENT", "FROM_REASON", "ON_ONE_LINE", "ON_TWO_LINES"]
+        );
+    }
+
+    #[test]
+    fn a_code_that_is_not_explained_is_a_finding() {
+        let mut codes = Codes::default();
+        codes.read("a.rs", r#"(Kind::Unavailable, "NOBODY_HOME")"#);
+        let mut findings = Vec::new();
+        codes.compare("`NOBODY_ELSE`", &mut findings);
+        assert_eq!(
+            findings,
+            [
+                format!("{PAGE}: NOBODY_HOME of a.rs is not explained"),
+                format!("{PAGE}: nothing answers NOBODY_ELSE"),
+            ]
+        );
+    }
 }
