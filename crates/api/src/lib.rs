@@ -24,6 +24,7 @@ mod landing_path;
 mod limit;
 mod log_stream;
 mod middleware;
+mod parameter;
 mod query;
 mod references;
 mod route;

@@ -3,6 +3,7 @@
 use rat_store::{MAX_LIMIT, Paging};
 
 use crate::fault::Fault;
+use crate::parameter::Count;
 
 /// Characters of a description.
 const DESCRIPTION: usize = 5_000;
@@ -51,18 +52,18 @@ pub(crate) fn search(value: Option<&str>) -> Result<(), Fault> {
 /// The page that a query string asks for: a limit above the maximum means the maximum, a field
 /// that cannot be sorted by is ignored.
 pub(crate) fn page(
-    limit: Option<u64>,
-    offset: Option<u64>,
+    limit: Option<Count>,
+    offset: Option<Count>,
     sort: Option<String>,
 ) -> Result<Paging, Fault> {
-    let offset = offset.unwrap_or(0);
+    let offset = offset.map_or(0, |offset| offset.0);
     if offset > OFFSET {
         return Err(Fault::invalid(format!("offset: must be at most {OFFSET}")));
     }
-    if limit == Some(0) {
+    if limit == Some(Count(0)) {
         return Err(Fault::invalid("limit: must be at least 1"));
     }
-    let limit = limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX).min(MAX_LIMIT));
+    let limit = limit.map(|Count(limit)| u32::try_from(limit).unwrap_or(u32::MAX).min(MAX_LIMIT));
     Ok(Paging {
         limit,
         offset,
@@ -74,8 +75,8 @@ pub(crate) fn page(
 /// asked for.
 pub(crate) fn slice<T>(
     items: Vec<T>,
-    limit: Option<u64>,
-    offset: Option<u64>,
+    limit: Option<Count>,
+    offset: Option<Count>,
 ) -> Result<Vec<T>, Fault> {
     let paging = page(limit, offset, None)?;
     let most = paging.limit.map_or(LONGEST_LIST, |limit| limit as usize);
@@ -89,19 +90,25 @@ mod tests {
 
     #[test]
     fn a_page_is_within_bounds() {
-        let paging = page(Some(1_000_000), Some(7), None).unwrap();
+        let paging = page(Some(Count(1_000_000)), Some(Count(7)), None).unwrap();
         assert_eq!((paging.limit, paging.offset), (Some(MAX_LIMIT), 7));
         assert_eq!(page(None, None, None).unwrap(), Paging::default());
-        assert!(page(Some(0), None, None).is_err());
-        assert!(page(None, Some(u64::MAX), None).is_err());
+        assert!(page(Some(Count(0)), None, None).is_err());
+        assert!(page(None, Some(Count(u64::MAX)), None).is_err());
     }
 
     #[test]
     fn a_list_in_memory_is_cut_like_one_in_the_database() {
         let list = vec![1, 2, 3, 4];
         assert_eq!(slice(list.clone(), None, None).unwrap(), [1, 2, 3, 4]);
-        assert_eq!(slice(list.clone(), Some(2), Some(1)).unwrap(), [2, 3]);
-        assert_eq!(slice(list, Some(200), Some(9)).unwrap(), [0; 0]);
+        assert_eq!(
+            slice(list.clone(), Some(Count(2)), Some(Count(1))).unwrap(),
+            [2, 3]
+        );
+        assert_eq!(
+            slice(list, Some(Count(200)), Some(Count(9))).unwrap(),
+            [0; 0]
+        );
     }
 
     #[test]

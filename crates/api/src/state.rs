@@ -52,6 +52,8 @@ pub struct Config {
     pub version: String,
     /// Revision that ratd was built from.
     pub git_commit: String,
+    /// When ratd was built, as its builder says it.
+    pub build_time: String,
 }
 
 impl Config {
@@ -76,6 +78,9 @@ impl Config {
             control_plane,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             git_commit: option_env!("RAT_GIT_REV").unwrap_or("unknown").to_owned(),
+            build_time: option_env!("RAT_BUILD_TIME")
+                .unwrap_or("unknown")
+                .to_owned(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::access::{Access, Action, Resource, ResourceKind};
 use crate::extract::{Json, Path, Query};
 use crate::fault::Fault;
 use crate::limit;
+use crate::parameter::Count;
 use crate::source_path::{self, SourcePath};
 use crate::state::AppState;
 use crate::time::Time;
@@ -65,8 +66,8 @@ struct Written {
 pub(crate) struct Filter {
     prefix: Option<String>,
     exclude: Option<String>,
-    limit: Option<u64>,
-    offset: Option<u64>,
+    limit: Option<Count>,
+    offset: Option<Count>,
 }
 
 #[derive(Deserialize)]

@@ -37,6 +37,7 @@ struct Live<'a> {
     status: &'static str,
     version: &'a str,
     git_commit: &'a str,
+    build_time: &'a str,
 }
 
 #[derive(Serialize)]
@@ -79,6 +80,7 @@ pub(crate) async fn live(State(state): State<AppState>) -> impl IntoResponse {
         status: "ok",
         version: &config.version,
         git_commit: &config.git_commit,
+        build_time: &config.build_time,
     })
     .into_response()
 }

@@ -12,6 +12,7 @@ use crate::access::{Access, Action, Resource, ResourceKind};
 use crate::extract::{Json, Path, Query};
 use crate::fault::Fault;
 use crate::handler::file;
+use crate::parameter::Count;
 use crate::state::AppState;
 use crate::time::Time;
 use crate::{limit, source_path};
@@ -69,8 +70,8 @@ pub(crate) struct Filter {
     layer: Option<Layer>,
     search: Option<String>,
     sort: Option<String>,
-    limit: Option<u64>,
-    offset: Option<u64>,
+    limit: Option<Count>,
+    offset: Option<Count>,
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ use crate::access::{Access, Action, Resource, ResourceKind};
 use crate::extract::Query;
 use crate::fault::Fault;
 use crate::limit;
+use crate::parameter::Count;
 use crate::state::AppState;
 use crate::time::Time;
 
@@ -38,8 +39,8 @@ struct List {
 pub(crate) struct Filter {
     status: Option<String>,
     slot: Option<String>,
-    limit: Option<u64>,
-    offset: Option<u64>,
+    limit: Option<Count>,
+    offset: Option<Count>,
 }
 
 impl From<PluginRecord> for Plugin {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use http::StatusCode;
 use rat_store::{NewRun, RunFilter, RunRecord};
 use rat_types::{
@@ -15,12 +15,13 @@ use super::pipeline;
 use crate::access::{Access, Action, Resource, ResourceKind};
 use crate::extract::{Json, Path, Query};
 use crate::fault::Fault;
+use crate::parameter::{Count, Moment};
 use crate::state::AppState;
 use crate::time::Time;
 use crate::{graph, limit};
 
-/// Characters of a trigger.
-const LONGEST_TRIGGER: usize = 100;
+/// What a caller may say of a run: that somebody wanted it.
+const MANUAL: &str = "manual";
 
 #[derive(Serialize)]
 struct Run {
@@ -126,7 +127,7 @@ pub(crate) struct Create {
 }
 
 fn manual() -> String {
-    "manual".to_owned()
+    MANUAL.to_owned()
 }
 
 #[derive(Deserialize)]
@@ -136,11 +137,11 @@ pub(crate) struct Filter {
     layer: Option<Layer>,
     pipeline: Option<TableName>,
     status: Option<RunStatus>,
-    started_after: Option<DateTime<Utc>>,
-    started_before: Option<DateTime<Utc>>,
+    started_after: Option<Moment>,
+    started_before: Option<Moment>,
     sort: Option<String>,
-    limit: Option<u64>,
-    offset: Option<u64>,
+    limit: Option<Count>,
+    offset: Option<Count>,
 }
 
 #[derive(Deserialize)]
@@ -178,8 +179,8 @@ pub(crate) async fn list(
         layer: filter.layer,
         pipeline: filter.pipeline,
         status: filter.status,
-        started_after: filter.started_after,
-        started_before: filter.started_before,
+        started_after: filter.started_after.map(|moment| moment.0),
+        started_before: filter.started_before.map(|moment| moment.0),
         paging,
     };
     let page = state.store.runs().list(&filter).await?;
@@ -195,9 +196,10 @@ pub(crate) async fn create(
     access: Access,
     Json(body): Json<Create>,
 ) -> Result<impl IntoResponse, Fault> {
-    limit::text("trigger", &body.trigger, LONGEST_TRIGGER)?;
-    if body.trigger.trim().is_empty() {
-        return Err(Fault::invalid("trigger: must not be empty"));
+    if body.trigger != MANUAL {
+        let message =
+            format!("trigger: must be {MANUAL:?}; RAT itself names what else starts runs");
+        return Err(Fault::invalid(message));
     }
     let ident = TableIdent {
         namespace: body.namespace,

@@ -15,6 +15,7 @@ use crate::extract::{Path, Query};
 use crate::fault::Fault;
 use crate::log_stream;
 use crate::middleware::client_address::ClientAddress;
+use crate::parameter::Count;
 use crate::state::AppState;
 use crate::time::Time;
 
@@ -50,8 +51,8 @@ struct Page {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
-    after: Option<u64>,
-    limit: Option<u32>,
+    after: Option<Count>,
+    limit: Option<Count>,
 }
 
 pub(crate) async fn get(
@@ -64,7 +65,7 @@ pub(crate) async fn get(
 ) -> Result<Response, Fault> {
     // The status first: a run that had ended by then has written its last line.
     let run = access.run(&state, run_id, Action::Read).await?;
-    let after = i64::try_from(filter.after.unwrap_or(0))
+    let after = i64::try_from(filter.after.map_or(0, |after| after.0))
         .map_err(|_| Fault::invalid("after: must be the number of a line"))?
         .unsigned_abs();
     if wants_events(&headers) {
@@ -84,7 +85,9 @@ pub(crate) async fn get(
             .insert(name, HeaderValue::from_static("no"));
         return Ok(response);
     }
-    let limit = filter.limit.unwrap_or(LONGEST_PAGE).clamp(1, LONGEST_PAGE);
+    let limit = filter.limit.map_or(LONGEST_PAGE, |limit| {
+        u32::try_from(limit.0).map_or(LONGEST_PAGE, |limit| limit.clamp(1, LONGEST_PAGE))
+    });
     let entries = state.store.run_logs().read(run_id, after, limit).await?;
     let logs = entries.into_iter().map(Line::from).collect();
     Ok(axum::Json(Page {

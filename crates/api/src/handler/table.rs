@@ -15,6 +15,7 @@ use crate::access::{Access, Action, Resource, ResourceKind};
 use crate::extract::{Json, Path, Query};
 use crate::fault::{Chain, Fault};
 use crate::limit;
+use crate::parameter::Count;
 use crate::query;
 use crate::state::AppState;
 use crate::time::Time;
@@ -94,8 +95,8 @@ struct Schema {
 pub(crate) struct Filter {
     namespace: Option<NamespaceName>,
     layer: Option<Layer>,
-    limit: Option<u64>,
-    offset: Option<u64>,
+    limit: Option<Count>,
+    offset: Option<Count>,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +109,7 @@ pub(crate) struct SchemaFilter {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Preview {
-    limit: Option<u64>,
+    limit: Option<Count>,
 }
 
 #[derive(Deserialize)]
@@ -248,7 +249,10 @@ pub(crate) async fn preview(
     Path(ident): Path<TableIdent>,
     Query(preview): Query<Preview>,
 ) -> Result<Response, Fault> {
-    let limit = preview.limit.unwrap_or(PREVIEW_ROWS).min(MOST_PREVIEW_ROWS);
+    let limit = preview
+        .limit
+        .map_or(PREVIEW_ROWS, |limit| limit.0)
+        .min(MOST_PREVIEW_ROWS);
     if limit == 0 {
         return Err(Fault::invalid("limit: must be at least 1"));
     }

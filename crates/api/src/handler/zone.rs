@@ -11,6 +11,7 @@ use crate::access::{Access, Action, Resource, ResourceKind};
 use crate::extract::{Json, Path, Query};
 use crate::fault::Fault;
 use crate::limit;
+use crate::parameter::Count;
 use crate::state::AppState;
 use crate::time::Time;
 
@@ -43,8 +44,8 @@ struct List {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
     namespace: Option<NamespaceName>,
-    limit: Option<u64>,
-    offset: Option<u64>,
+    limit: Option<Count>,
+    offset: Option<Count>,
 }
 
 #[derive(Deserialize)]

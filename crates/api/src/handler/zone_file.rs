@@ -12,6 +12,7 @@ use crate::access::{Access, Action, Resource};
 use crate::extract::{Form, Path, Query};
 use crate::fault::Fault;
 use crate::limit;
+use crate::parameter::{Count, Flag};
 use crate::state::AppState;
 use crate::time::Time;
 use crate::upload::{self, Target};
@@ -37,15 +38,15 @@ struct List {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
-    limit: Option<u64>,
-    offset: Option<u64>,
+    limit: Option<Count>,
+    offset: Option<Count>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadQuery {
     path: Option<String>,
-    overwrite: Option<bool>,
+    overwrite: Option<Flag>,
 }
 
 #[derive(Deserialize)]
@@ -110,7 +111,7 @@ pub(crate) async fn upload(
     let target = Target {
         zone: zone.clone(),
         path: query.path,
-        overwrite: query.overwrite.unwrap_or(false),
+        overwrite: query.overwrite.is_some_and(|flag| flag.0),
         user: access.user().to_owned(),
     };
     let record = upload::receive(&state, target, form).await?;

@@ -110,7 +110,8 @@ async fn liveness_tells_the_version() {
     let api = api().await;
     assert_eq!(
         api.get("/health/live").await.expect(200),
-        json!({"status": "ok", "version": "1.2.3", "git_commit": "abc"})
+        json!({"status": "ok", "version": "1.2.3", "git_commit": "abc",
+               "build_time": "2026-01-31T08:00:00Z"})
     );
 }
 

@@ -101,9 +101,13 @@ async fn bodies_that_are_no_json_are_refused_by_name() {
     api.send(post(json, ""))
         .await
         .refused(400, "INVALID_ARGUMENT");
-    api.send(post(json, "[]"))
-        .await
-        .refused(400, "INVALID_ARGUMENT");
+    for other in ["[]", "[\"a\", \"\"]", "null", "7", "\"a\""] {
+        let message = api
+            .send(post(json, other))
+            .await
+            .refused(400, "INVALID_ARGUMENT");
+        assert!(message.contains("a JSON object"), "{other}: {message}");
+    }
     api.send(post(json, "{\"name\":\"a\",\"name\":\"b\"}"))
         .await
         .refused(400, "INVALID_ARGUMENT");

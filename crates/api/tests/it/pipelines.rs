@@ -262,6 +262,8 @@ async fn a_pipeline_that_reads_its_own_table_is_no_cycle() {
     api.pipeline("default.silver.a", "SELECT * FROM {{ ref('silver.a') }}")
         .await;
     assert_eq!(validate(&api, "default.silver.a").await["valid"], true);
+    let body = json!({"namespace": "default", "layer": "silver", "pipeline": "a"});
+    api.post("/api/v1/runs", body).await.expect(202);
 }
 
 #[tokio::test]

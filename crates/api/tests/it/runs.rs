@@ -132,7 +132,9 @@ async fn a_run_that_cannot_be_is_refused() {
         ("pipeline", json!("A"), 400),
         ("layer", json!("lead"), 400),
         ("trigger", json!(""), 400),
-        ("trigger", json!("x".repeat(101)), 400),
+        ("trigger", json!("bogus!"), 400),
+        ("trigger", json!("schedule"), 400),
+        ("trigger", json!("Manual"), 400),
         ("colour", json!("red"), 400),
     ] {
         let mut body = base.clone();
@@ -204,6 +206,7 @@ async fn lists_are_filtered_sorted_and_paged() {
         "limit=0",
         "colour=red",
         "layer=x",
+        "pipeline=A",
     ] {
         let message = api
             .get(&format!("/api/v1/runs?{query}"))
@@ -211,5 +214,27 @@ async fn lists_are_filtered_sorted_and_paged() {
             .refused(400, "INVALID_ARGUMENT");
         let field = &query[..query.find('=').unwrap()];
         assert!(message.contains(field), "{query}: {message}");
+    }
+    let whole = "must be a whole number from 0 up, such as 50";
+    let time = "must be a time in RFC 3339, such as 2026-01-31T08:00:00Z";
+    for (query, rule) in [
+        ("limit=-1", whole),
+        ("limit=", whole),
+        ("limit=%2B1", whole),
+        ("offset=1.5", whole),
+        ("started_after=foo", time),
+        ("started_before=2026-01-31", time),
+        ("status=done", "pending"),
+        ("layer=x", "bronze"),
+    ] {
+        let message = api
+            .get(&format!("/api/v1/runs?{query}"))
+            .await
+            .refused(400, "INVALID_ARGUMENT");
+        let (field, _) = query.split_once('=').unwrap();
+        assert!(
+            message.contains(field) && message.contains(rule),
+            "{query}: {message}"
+        );
     }
 }

@@ -182,6 +182,7 @@ fn config() -> Config {
         control_plane: "unix:/nowhere".to_owned(),
         version: "1.2.3".to_owned(),
         git_commit: "abc".to_owned(),
+        build_time: "2026-01-31T08:00:00Z".to_owned(),
     }
 }
 
