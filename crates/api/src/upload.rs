@@ -26,6 +26,8 @@ use crate::state::AppState;
 const LONGEST_FIELD: usize = 4096;
 /// Characters of a media type.
 const LONGEST_CONTENT_TYPE: usize = 255;
+/// The media type that says nothing.
+const ANY_CONTENT: &str = "application/octet-stream";
 /// What is still read of a refused upload, so that its sender sees the answer and not a broken
 /// connection.
 const DRAINED: usize = 4 * 1024 * 1024;
@@ -128,7 +130,7 @@ async fn receive_file(
         drain(state.config.upload_idle_timeout, field).await;
         return Err(taken(&target.zone, &path));
     }
-    let content_type = content_type(&field);
+    let content_type = content_type(&field, &path);
     let mut file = AtomicFile::new(disk_path(state, &target.zone, &path)?);
     let limit = state.config.upload_limit;
     while let Some(chunk) = within(state.config.upload_idle_timeout, field.chunk())
@@ -239,13 +241,32 @@ fn disk_path(state: &AppState, zone: &ZoneIdent, path: &str) -> Result<PathBuf, 
     local_path(&location).map_err(|error| refused(&error))
 }
 
-fn content_type(field: &Field<'_>) -> String {
+fn content_type(field: &Field<'_>, path: &str) -> String {
     let given = field.content_type().unwrap_or_default();
-    given
+    let given: String = given
         .chars()
         .filter(|c| c.is_ascii_graphic() || *c == ' ')
         .take(LONGEST_CONTENT_TYPE)
-        .collect()
+        .collect();
+    // What programs send that do not know better.
+    let says_nothing = given.is_empty() || given == ANY_CONTENT;
+    match content_type_of(path) {
+        Some(guessed) if says_nothing => guessed.to_owned(),
+        _ => given,
+    }
+}
+
+/// What a file's suffix says about its content.
+fn content_type_of(path: &str) -> Option<&'static str> {
+    let (_, suffix) = path.rsplit_once('.')?;
+    match suffix.to_ascii_lowercase().as_str() {
+        "csv" => Some("text/csv"),
+        "parquet" => Some("application/vnd.apache.parquet"),
+        "json" => Some("application/json"),
+        "ndjson" | "jsonl" => Some("application/x-ndjson"),
+        "gz" => Some("application/gzip"),
+        _ => None,
+    }
 }
 
 async fn text(idle: Duration, mut field: Field<'_>) -> Result<String, Fault> {

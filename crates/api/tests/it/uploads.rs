@@ -379,6 +379,37 @@ fn peak_memory() -> usize {
 }
 
 #[tokio::test]
+async fn a_file_without_a_media_type_has_that_of_its_suffix() {
+    let api = with_zone(Setup::default()).await;
+    for (name, sent, stored) in [
+        ("a.csv", "", "text/csv"),
+        ("a.CSV", "application/octet-stream", "text/csv"),
+        ("a.parquet", "", "application/vnd.apache.parquet"),
+        ("a.json", "", "application/json"),
+        ("a.ndjson", "", "application/x-ndjson"),
+        ("a.csv.gz", "", "application/gzip"),
+        ("b.csv", "text/plain", "text/plain"),
+        (
+            "a.odd",
+            "application/octet-stream",
+            "application/octet-stream",
+        ),
+        ("a", "", ""),
+    ] {
+        let media_type = match sent {
+            "" => String::new(),
+            sent => format!("Content-Type: {sent}\r\n"),
+        };
+        let body = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; \
+             filename=\"{name}\"\r\n{media_type}\r\n1\r\n--{BOUNDARY}--\r\n"
+        );
+        let record = api.send(post(FILES, Body::from(body))).await.expect(201);
+        assert_eq!(record["content_type"], stored, "{name} {sent}");
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_zone_takes_its_files_with_it() {
     let api = with_zone(Setup::default()).await;
     upload(&api, "?path=a/b.csv", &[file("x", b"1")])
