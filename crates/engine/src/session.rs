@@ -79,7 +79,7 @@ impl Sessions {
             .with_default_features()
             .with_analyzer_rules(literals::analyzer_rules())
             .build();
-        let context = SessionContext::new_with_state(state);
+        let context = crate::functions::bound(SessionContext::new_with_state(state));
         Session {
             context,
             namespace: namespace.clone(),

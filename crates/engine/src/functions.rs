@@ -1,0 +1,280 @@
+//! Scalar functions that refuse to make values which do not fit into memory.
+//!
+//! DataFusion's memory pool accounts for operators, not for what a function allocates: one call
+//! such as `repeat('x', 10000000000)` could take all of the process's memory, and with it
+//! everybody's work. So every function whose result may be larger than its arguments is replaced
+//! by one that computes how large the result would be before it is made. What is left alone makes
+//! at most a few bytes for each byte of its arguments.
+//!
+//! This does not bound what operators make of values, which is the memory pool's part.
+
+mod concat;
+mod rule;
+mod size;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawDictionaryExpr,
+    RawFieldAccessExpr, RawWindowExpr,
+};
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature,
+};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::TableReference;
+
+use rule::Rule;
+use size::Argument;
+
+/// Bytes of one value.
+const MAX_VALUE_BYTES: u64 = 16 << 20;
+/// Bytes that one call makes for one batch of rows. Below 2 GiB, where the offsets of strings end.
+const MAX_BATCH_BYTES: u64 = 256 << 20;
+
+/// Replaces the functions of `context` by those that bound what they make.
+pub(crate) fn bound(context: SessionContext) -> SessionContext {
+    let state = context.state();
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = Vec::new();
+    for planner in state.expr_planners() {
+        planners.push(Arc::new(BoundingPlanner(Arc::clone(planner))));
+    }
+    planners.push(Arc::new(concat::ConcatPlanner));
+    let bounded: Vec<ScalarUDF> = state
+        .scalar_functions()
+        .values()
+        .filter_map(bounded)
+        .collect();
+    let state = SessionStateBuilder::new_from_existing(state)
+        .with_expr_planners(planners)
+        .build();
+    let context = SessionContext::new_with_state(state);
+    for function in bounded {
+        context.register_udf(function);
+    }
+    context
+}
+
+/// The function with a bound, where it needs one and has none.
+fn bounded(function: &Arc<ScalarUDF>) -> Option<ScalarUDF> {
+    if function.inner().as_any().is::<Bounded>() {
+        return None;
+    }
+    let rule = Rule::of(function.name())?;
+    Some(ScalarUDF::new_from_impl(Bounded {
+        inner: Arc::clone(function),
+        rule,
+    }))
+}
+
+/// A function that knows how large its results are.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Bounded {
+    inner: Arc<ScalarUDF>,
+    rule: Rule,
+}
+
+impl ScalarUDFImpl for Bounded {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.inner.schema_name(args)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arg_types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(arg_types)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        self.inner.inner().output_ordering(inputs)
+    }
+
+    fn preserves_lex_ordering(&self, inputs: &[ExprProperties]) -> Result<bool> {
+        self.inner.inner().preserves_lex_ordering(inputs)
+    }
+
+    // Not delegated: `simplify`, which could put an unbounded function in the place of this one.
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let given: Vec<Argument> = args.args.iter().map(Argument::new).collect::<Result<_>>()?;
+        let name = self.inner.name();
+        check(name, args.number_rows, &given, |row| {
+            self.rule.bytes(&given, row)
+        })?;
+        drop(given);
+        self.inner.invoke_with_args(args)
+    }
+}
+
+/// Refuses a call whose results would be too large.
+fn check(
+    name: &str,
+    rows: usize,
+    given: &[Argument],
+    bytes: impl Fn(usize) -> Result<u64>,
+) -> Result<()> {
+    let rows = if given.iter().all(Argument::is_scalar) {
+        1
+    } else {
+        rows
+    };
+    let mut total = 0_u64;
+    for row in 0..rows {
+        let value = bytes(row)?;
+        if value > MAX_VALUE_BYTES {
+            return exec_err!(
+                "{name}() would make a value of {value} bytes; at most {MAX_VALUE_BYTES} are \
+                 allowed"
+            );
+        }
+        total = total.saturating_add(value);
+    }
+    if total > MAX_BATCH_BYTES {
+        return exec_err!(
+            "{name}() would make {total} bytes for {rows} rows; at most {MAX_BATCH_BYTES} are \
+             allowed in one batch"
+        );
+    }
+    Ok(())
+}
+
+/// Bounds the functions that planners choose for an operator or for a special form.
+#[derive(Debug)]
+struct BoundingPlanner(Arc<dyn ExprPlanner>);
+
+fn bound_planned<T>(result: PlannerResult<T>) -> PlannerResult<T> {
+    match result {
+        PlannerResult::Planned(expr) => PlannerResult::Planned(bound_expr(expr)),
+        PlannerResult::Original(given) => PlannerResult::Original(given),
+    }
+}
+
+fn bound_expr(expr: Expr) -> Expr {
+    match expr {
+        Expr::ScalarFunction(ScalarFunction { func, args }) => {
+            let func = bounded(&func).map_or(func, Arc::new);
+            Expr::ScalarFunction(ScalarFunction { func, args })
+        }
+        other => other,
+    }
+}
+
+impl ExprPlanner for BoundingPlanner {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        self.0.plan_binary_op(expr, schema).map(bound_planned)
+    }
+
+    fn plan_field_access(
+        &self,
+        expr: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        self.0.plan_field_access(expr, schema).map(bound_planned)
+    }
+
+    fn plan_array_literal(
+        &self,
+        exprs: Vec<Expr>,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        self.0.plan_array_literal(exprs, schema).map(bound_planned)
+    }
+
+    fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        self.0.plan_position(args).map(bound_planned)
+    }
+
+    fn plan_dictionary_literal(
+        &self,
+        expr: RawDictionaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawDictionaryExpr>> {
+        self.0
+            .plan_dictionary_literal(expr, schema)
+            .map(bound_planned)
+    }
+
+    fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        self.0.plan_extract(args).map(bound_planned)
+    }
+
+    fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        self.0.plan_substring(args).map(bound_planned)
+    }
+
+    fn plan_struct_literal(
+        &self,
+        args: Vec<Expr>,
+        is_named_struct: bool,
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        self.0
+            .plan_struct_literal(args, is_named_struct)
+            .map(bound_planned)
+    }
+
+    fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        self.0.plan_overlay(args).map(bound_planned)
+    }
+
+    fn plan_make_map(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        self.0.plan_make_map(args).map(bound_planned)
+    }
+
+    fn plan_compound_identifier(
+        &self,
+        field: &arrow::datatypes::Field,
+        qualifier: Option<&TableReference>,
+        nested_names: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        self.0
+            .plan_compound_identifier(field, qualifier, nested_names)
+    }
+
+    fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        self.0.plan_aggregate(expr)
+    }
+
+    fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        self.0.plan_window(expr)
+    }
+}
+
+#[cfg(test)]
+mod tests;
