@@ -6,12 +6,12 @@
 //! crash between the two leaves a file without a record, which no run sees and the next upload of
 //! that path replaces.
 
+mod form;
+
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use axum::extract::Multipart;
-use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::multipart::Field;
 use http::StatusCode;
 use rat_iceberg::storage::{AtomicFile, Existing, local_path};
 use rat_store::{NewZoneFile, ZoneFileRecord};
@@ -21,6 +21,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::fault::Fault;
 use crate::landing_path;
 use crate::state::AppState;
+
+pub(crate) use form::Form;
+use form::Watch;
 
 /// Bytes of a form's text field.
 const LONGEST_FIELD: usize = 4096;
@@ -82,23 +85,23 @@ struct Arrived {
 pub(crate) async fn receive(
     state: &AppState,
     mut target: Target,
-    mut form: Multipart,
+    mut form: Form,
 ) -> Result<ZoneFileRecord, Fault> {
-    let idle = state.config.upload_idle_timeout;
+    let watch = form.watch();
     let mut arrived = None;
-    while let Some(field) = within(idle, form.next_field()).await?.map_err(broken)? {
+    while let Some(field) = form.next_field().await? {
         let name = field.name().unwrap_or_default().to_owned();
         match name.as_str() {
             "file" if arrived.is_some() => {
                 return Err(Fault::invalid("file: an upload has one file"));
             }
-            "file" => arrived = Some(receive_file(state, &target, field).await?),
+            "file" => arrived = Some(receive_file(state, &target, &watch, field).await?),
             "path" | "overwrite" if arrived.is_some() => {
                 return Err(Fault::invalid(format!("{name}: must come before the file")));
             }
-            "path" => target.path = Some(text(idle, field).await?),
+            "path" => target.path = Some(text(&watch, field).await?),
             "overwrite" => {
-                target.overwrite = text(idle, field)
+                target.overwrite = text(&watch, field)
                     .await?
                     .parse()
                     .map_err(|_| Fault::invalid("overwrite: must be true or false"))?;
@@ -116,6 +119,7 @@ pub(crate) async fn receive(
 async fn receive_file(
     state: &AppState,
     target: &Target,
+    watch: &Watch,
     mut field: Field<'_>,
 ) -> Result<Arrived, Fault> {
     let path = destination(target, field.file_name())?;
@@ -127,16 +131,13 @@ async fn receive_file(
             .await?
             .is_some()
     {
-        drain(state.config.upload_idle_timeout, field).await;
+        drain(watch, field).await;
         return Err(taken(&target.zone, &path));
     }
     let content_type = content_type(&field, &path);
     let mut file = AtomicFile::new(disk_path(state, &target.zone, &path)?);
     let limit = state.config.upload_limit;
-    while let Some(chunk) = within(state.config.upload_idle_timeout, field.chunk())
-        .await?
-        .map_err(broken)?
-    {
+    while let Some(chunk) = watch.chunk(&mut field).await? {
         if file.written() + chunk.len() as u64 > limit {
             return Err(Fault::too_large(limit));
         }
@@ -269,9 +270,9 @@ fn content_type_of(path: &str) -> Option<&'static str> {
     }
 }
 
-async fn text(idle: Duration, mut field: Field<'_>) -> Result<String, Fault> {
+async fn text(watch: &Watch, mut field: Field<'_>) -> Result<String, Fault> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = within(idle, field.chunk()).await?.map_err(broken)? {
+    while let Some(chunk) = watch.chunk(&mut field).await? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > LONGEST_FIELD {
             let name = field.name().unwrap_or_default();
@@ -283,29 +284,13 @@ async fn text(idle: Duration, mut field: Field<'_>) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|_| Fault::invalid("a form field is not UTF-8 text"))
 }
 
-async fn drain(idle: Duration, mut field: Field<'_>) {
+async fn drain(watch: &Watch, mut field: Field<'_>) {
     let mut drained = 0;
-    while let Ok(Ok(Some(chunk))) = within(idle, field.chunk()).await {
+    while let Ok(Some(chunk)) = watch.chunk(&mut field).await {
         drained += chunk.len();
         if drained > DRAINED {
             return;
         }
-    }
-}
-
-/// The next piece of a form, or 408 when it does not come.
-async fn within<T>(idle: Duration, next: impl Future<Output = T>) -> Result<T, Fault> {
-    let message = "the upload stalled: nothing arrived for too long";
-    let late = |_| Fault::from_status(StatusCode::REQUEST_TIMEOUT, message);
-    tokio::time::timeout(idle, next).await.map_err(late)
-}
-
-fn broken(error: MultipartError) -> Fault {
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Fault::new(Kind::PayloadTooLarge, "the upload is larger than the limit")
-        }
-        _ => Fault::invalid(format!("invalid form: {}", error.body_text())).because("FORM_INVALID"),
     }
 }
 

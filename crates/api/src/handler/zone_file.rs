@@ -1,6 +1,6 @@
 //! Files in landing zones.
 
-use axum::extract::{Multipart, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use rat_store::ZoneFileRecord;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::zone;
 use crate::access::{Access, Action, Resource};
-use crate::extract::{Form, Path, Query};
+use crate::extract::{Path, Query};
 use crate::fault::Fault;
 use crate::limit;
 use crate::parameter::{Count, Flag};
@@ -104,7 +104,7 @@ pub(crate) async fn upload(
     access: Access,
     Path(zone): Path<ZoneIdent>,
     Query(query): Query<UploadQuery>,
-    Form(form): Form<Multipart>,
+    form: upload::Form,
 ) -> Result<impl IntoResponse, Fault> {
     access.check(&Resource::zone(&zone), Action::Write).await?;
     zone::require(&state, &zone).await?;

@@ -346,8 +346,32 @@ async fn a_connection_that_breaks_or_stalls_leaves_nothing() {
     .await;
 }
 
-#[tokio::test]
-async fn a_large_upload_takes_little_memory() {
+/// Set in the process that has a test for itself.
+const ALONE: &str = "RAT_TEST_ALONE";
+
+/// The peak is the whole process's, so that the tests beside this one would be measured too: it
+/// has a process for itself.
+#[test]
+fn a_large_upload_takes_little_memory() {
+    if std::env::var_os(ALONE).is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        return runtime.unwrap().block_on(upload_and_measure());
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "uploads::a_large_upload_takes_little_memory"])
+        .args(["--nocapture", "--test-threads=1"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{failed}");
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+async fn upload_and_measure() {
     const CHUNK: usize = 1024 * 1024;
     const CHUNKS: usize = 200;
     let api = with_zone(Setup::default()).await;
@@ -426,4 +450,34 @@ async fn a_deleted_zone_takes_its_files_with_it() {
     .await
     .expect(201);
     assert_eq!(api.get(FILES).await.expect(200)["total"], 0);
+}
+
+#[tokio::test]
+async fn a_field_header_that_does_not_end_is_refused_early() {
+    let api = with_zone(Setup::default()).await;
+    let taken = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    for beginning in [
+        format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\""),
+        // Before the first boundary, and after a field.
+        "preamble".to_owned(),
+        format!("{}1\r\n--{BOUNDARY}\r\nX: ", head(&file("a.csv", b""))),
+    ] {
+        taken.store(0, std::sync::atomic::Ordering::Relaxed);
+        let count = std::sync::Arc::clone(&taken);
+        // Endless: an answer comes before its end or never.
+        let endless =
+            stream::iter([Bytes::from(beginning)]).chain(stream::repeat_with(move || {
+                count.fetch_add(8192, std::sync::atomic::Ordering::Relaxed);
+                Bytes::from(vec![b'x'; 8192])
+            }));
+        let body = Body::from_stream(endless.map(Ok::<_, std::io::Error>));
+        let message = api
+            .send(post(FILES, body))
+            .await
+            .refused(400, "INVALID_ARGUMENT");
+        assert!(message.contains("header"), "{message}");
+        let taken = taken.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(taken < 256 * 1024, "{taken} bytes were taken");
+    }
+    assert_eq!(on_disk(&api), Vec::<String>::new());
 }
