@@ -4,6 +4,7 @@
 
 mod apply;
 mod dev;
+mod examples;
 mod help;
 mod output;
 mod query;

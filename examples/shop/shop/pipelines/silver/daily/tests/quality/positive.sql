@@ -1,0 +1,2 @@
+-- @severity: error
+SELECT * FROM {{ this }} WHERE revenue <= 0
