@@ -10,9 +10,11 @@
 mod call;
 mod columns;
 mod csv;
+mod elements;
 mod files;
 mod json;
 mod lines;
+mod numbers;
 mod parquet;
 mod quotes;
 mod source;

@@ -17,6 +17,7 @@ use regex::Regex;
 
 use crate::landing::columns::{storable, widen};
 use crate::landing::lines::{self, Division};
+use crate::landing::numbers;
 use crate::landing::quotes::Quotes;
 use crate::landing::source::SourceFile;
 use crate::landing::table::{Sink, TextFile, TextTable};
@@ -76,6 +77,7 @@ pub(super) struct CsvFile {
     file: SourceFile,
     format: Format,
     division: Division,
+    header: bool,
     columns: Vec<String>,
 }
 
@@ -268,6 +270,7 @@ fn assign(
         file,
         format,
         division,
+        header: options.header,
         columns,
     })
 }
@@ -284,10 +287,9 @@ impl TextFile for CsvFile {
         batch_size: usize,
         sink: Sink<'_>,
     ) -> Result<(), LandingFileError> {
-        let data_type = |name: &String| {
-            schema
-                .field_with_name(name)
-                .map_or(DataType::Utf8, |field| field.data_type().clone())
+        let data_type = |name: &String| match schema.field_with_name(name) {
+            Ok(field) if !numbers::is_fraction(field.data_type()) => field.data_type().clone(),
+            _ => DataType::Utf8,
         };
         let fields = self
             .columns
@@ -312,10 +314,12 @@ impl TextFile for CsvFile {
             .with_projection(places.iter().flatten().copied().collect())
             .build_buffered(text)
             .map_err(|error| self.invalid(&error))?;
+        let mut rows = 0;
         for batch in reader {
             let batch = batch.map_err(|error| self.invalid(&error))?;
-            let batch =
-                widen_batch(&batch, &output, &places).map_err(|error| self.invalid(&error))?;
+            let count = batch.num_rows() as u64;
+            let batch = self.finish(&batch, &output, &places, rows)?;
+            rows += count;
             if !sink(batch) {
                 break;
             }
@@ -324,25 +328,39 @@ impl TextFile for CsvFile {
     }
 }
 
-fn widen_batch(
-    batch: &RecordBatch,
-    output: &SchemaRef,
-    places: &[Option<usize>],
-) -> Result<RecordBatch, ArrowError> {
-    let mut read = batch.columns().iter();
-    let columns: Vec<ArrayRef> = places
-        .iter()
-        .zip(output.fields())
-        .map(|(place, field)| match place.and_then(|_| read.next()) {
-            Some(column) => Arc::clone(column),
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        })
-        .collect();
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(output), columns, &options)
-}
-
 impl CsvFile {
+    /// The columns of the table from those that were read after `before` rows.
+    fn finish(
+        &self,
+        batch: &RecordBatch,
+        output: &SchemaRef,
+        places: &[Option<usize>],
+        before: u64,
+    ) -> Result<RecordBatch, LandingFileError> {
+        let mut read = batch.columns().iter();
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(places.len());
+        for (place, field) in places.iter().zip(output.fields()) {
+            let column = match place.and_then(|_| read.next()) {
+                Some(column) => numbers::from_text(column, field).map_err(|misfit| {
+                    let header = u64::from(self.header);
+                    let line = self.line(before + misfit.row as u64 + header + 1);
+                    self.file.error(line, misfit.message)
+                })?,
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            };
+            columns.push(column);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(output), columns, &options)
+            .map_err(|error| self.invalid(&error))
+    }
+
+    /// Where a record, from 1 and the header among them, starts.
+    fn line(&self, record: u64) -> Option<u64> {
+        let text = lines::open(&self.file).ok()?;
+        lines::line_of_record(text, self.division, record)
+    }
+
     fn invalid(&self, error: &ArrowError) -> LandingFileError {
         let message = self.name_column(plain(error));
         // Two conventions: "for line" counts records from 1, "at line" those before it.
@@ -353,10 +371,7 @@ impl CsvFile {
         } else {
             return self.file.error(None, message);
         };
-        let line = lines::open(&self.file)
-            .ok()
-            .and_then(|text| lines::line_of_record(text, self.division, record));
-        self.file.error(line, message)
+        self.file.error(self.line(record), message)
     }
 
     fn name_column(&self, message: String) -> String {

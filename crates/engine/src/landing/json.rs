@@ -1,18 +1,23 @@
 //! JSON files: one object a line, or one array of objects.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
-use arrow::json::reader::infer_json_schema;
+use arrow::json::reader::{Decoder, infer_json_schema};
 
 use crate::landing::columns::{storable, widen};
+use crate::landing::elements::Elements;
 use crate::landing::lines;
+use crate::landing::numbers;
 use crate::landing::source::SourceFile;
 use crate::landing::table::{Sink, TextFile, TextTable};
 use crate::{Error, LandingFileError};
+
+const BUFFER: usize = 128 * 1024;
 
 /// How to read JSON.
 #[derive(Debug, Clone)]
@@ -67,7 +72,7 @@ fn infer(files: &[JsonFile], sample: usize) -> Result<Vec<(String, DataType)>, L
     let mut columns: Vec<(String, DataType)> = Vec::new();
     for file in files {
         let (schema, _) = infer_json_schema(file.text()?, Some(sample))
-            .map_err(|error| file.invalid(&error, None))?;
+            .map_err(|error| file.invalid(plain(&error), None))?;
         for field in schema.fields() {
             match columns.iter_mut().find(|(name, _)| name == field.name()) {
                 None => columns.push((field.name().clone(), field.data_type().clone())),
@@ -82,6 +87,10 @@ fn infer(files: &[JsonFile], sample: usize) -> Result<Vec<(String, DataType)>, L
                 }
             }
         }
+    }
+    if let (Some(first), true) = (files.first(), columns.is_empty()) {
+        let message = "there is no object to infer columns from, declare them with columns => {…}";
+        return Err(first.file.error(None, message));
     }
     Ok(columns
         .into_iter()
@@ -105,54 +114,91 @@ fn is_array(file: &SourceFile) -> Result<bool, LandingFileError> {
 }
 
 impl JsonFile {
-    /// One object a line.
+    /// One object after the other; those of an array one a line.
     fn text(&self) -> Result<Box<dyn BufRead + Send>, LandingFileError> {
         let text = lines::open(&self.file)?;
-        Ok(if self.array {
-            Box::new(BufReader::new(Elements::new(text)))
-        } else {
-            text
-        })
+        let elements = Elements::new(text, &self.file, self.array);
+        Ok(Box::new(BufReader::with_capacity(BUFFER, elements)))
     }
 
-    fn builder(&self, schema: &SchemaRef) -> ReaderBuilder {
-        ReaderBuilder::new(Arc::clone(schema))
+    /// Numbers are decoded as text, so that they can be looked at.
+    fn builder(&self, schema: &Schema) -> ReaderBuilder {
+        let fields = schema.fields().iter().map(|field| {
+            let data_type = numbers::as_text(field.data_type());
+            Field::new(field.name(), data_type, true)
+        });
+        ReaderBuilder::new(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
             .with_coerce_primitive(true)
             .with_strict_mode(self.strict)
     }
 
-    /// The decoder tells no position: decode line by line until it fails again.
-    fn invalid(&self, error: &ArrowError, schema: Option<&SchemaRef>) -> LandingFileError {
-        let message = plain(error);
-        let Ok(text) = self.text() else {
-            return self.file.error(None, message);
+    /// The decoder tells no position: decode object by object until it fails again.
+    fn invalid(&self, message: String, schema: Option<&SchemaRef>) -> LandingFileError {
+        // What has been found out already is known better than by trying again.
+        let known = self.file.error(None, message);
+        let (Ok(text), false) = (self.text(), self.file.is_faulty()) else {
+            return known;
         };
         let empty = Arc::new(Schema::empty());
-        let builder = self
-            .builder(schema.unwrap_or(&empty))
-            .with_strict_mode(false);
+        let strict = self.strict && schema.is_some();
+        let schema = schema.unwrap_or(&empty);
+        let builder = self.builder(schema).with_strict_mode(strict);
         let Ok(mut decoder) = builder.with_batch_size(1).build_decoder() else {
-            return self.file.error(None, message);
+            return known;
         };
+        let mut start = None;
         for (number, line) in (1..).zip(text.split(b'\n')) {
-            let Ok(line) = line else { break };
-            let decoded = decoder.decode(&line).and_then(|_| {
-                if decoder.has_partial_record() {
-                    return Err(ArrowError::JsonError("the object does not end".to_owned()));
-                }
-                decoder.flush()
-            });
-            if let Err(error) = decoded {
-                let message = plain(&error);
+            let Ok(mut line) = line else { break };
+            line.push(b'\n');
+            let first = *start.get_or_insert(number);
+            if let Err(message) = decode(&mut decoder, &line, schema) {
                 if self.array {
                     let message = format!("element {number} of the array: {message}");
                     return self.file.error(None, message);
                 }
-                return self.file.error(Some(number), message);
+                return self.file.error(Some(first), message);
+            }
+            if !decoder.has_partial_record() {
+                start = None;
             }
         }
-        self.file.error(None, message)
+        self.file.error(None, known.message)
     }
+}
+
+/// All objects that end in `line`.
+fn decode(decoder: &mut Decoder, mut line: &[u8], schema: &Schema) -> Result<(), String> {
+    while !line.is_empty() {
+        let count = decoder.decode(line).map_err(|error| plain(&error))?;
+        line = &line[count..];
+        if decoder.has_partial_record() {
+            continue;
+        }
+        if let Some(batch) = decoder.flush().map_err(|error| plain(&error))? {
+            let all: Vec<usize> = (0..schema.fields().len()).collect();
+            convert(&batch, schema, &all)?;
+        } else if count == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The columns `projection` of the table with `schema`.
+fn convert(
+    batch: &RecordBatch,
+    schema: &Schema,
+    projection: &[usize],
+) -> Result<RecordBatch, String> {
+    let columns = projection.iter().map(|place| {
+        numbers::from_text(batch.column(*place), schema.field(*place))
+            .map_err(|misfit| misfit.message)
+    });
+    let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+    let schema = schema.project(projection).map_err(|error| plain(&error))?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(schema), columns, &options)
+        .map_err(|error| plain(&error))
 }
 
 fn plain(error: &ArrowError) -> String {
@@ -189,77 +235,20 @@ impl TextFile for JsonFile {
         sink: Sink<'_>,
     ) -> Result<(), LandingFileError> {
         // Unknown fields can only be told from known ones with all columns at hand.
+        let invalid = |message| self.invalid(message, Some(schema));
         let reader = self
             .builder(schema)
             .with_batch_size(batch_size)
             .build(self.text()?)
-            .map_err(|error| self.invalid(&error, Some(schema)))?;
+            .map_err(|error| invalid(plain(&error)))?;
         for batch in reader {
-            let batch = batch.map_err(|error| self.invalid(&error, Some(schema)))?;
-            let batch = batch
-                .project(projection)
-                .map_err(|error| self.invalid(&error, Some(schema)))?;
+            let batch = batch.map_err(|error| invalid(plain(&error)))?;
+            let batch = convert(&batch, schema, projection).map_err(invalid)?;
             if !sink(batch) {
                 break;
             }
         }
         Ok(())
-    }
-}
-
-/// Turns `[{…}, {…}]` into one element a line, without holding more than a buffer of it.
-struct Elements<R> {
-    text: R,
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl<R: BufRead> Elements<R> {
-    fn new(text: R) -> Self {
-        Self {
-            text,
-            depth: 0,
-            in_string: false,
-            escaped: false,
-        }
-    }
-
-    fn translate(&mut self, byte: u8) -> u8 {
-        if self.in_string {
-            self.in_string = self.escaped || byte != b'"';
-            self.escaped = !self.escaped && byte == b'\\';
-            return byte;
-        }
-        match byte {
-            b'"' => self.in_string = true,
-            b'[' | b'{' => {
-                self.depth += 1;
-                if self.depth == 1 {
-                    return b' ';
-                }
-            }
-            b']' | b'}' => {
-                self.depth = self.depth.saturating_sub(1);
-                if self.depth == 0 {
-                    return b' ';
-                }
-            }
-            b',' if self.depth == 1 => return b'\n',
-            b'\n' | b'\r' => return b' ',
-            _ => {}
-        }
-        byte
-    }
-}
-
-impl<R: BufRead> Read for Elements<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.text.read(out)?;
-        for byte in &mut out[..count] {
-            *byte = self.translate(*byte);
-        }
-        Ok(count)
     }
 }
 
@@ -291,6 +280,14 @@ mod tests {
                 .map_err(|error| error.to_string())?;
         }
         Ok(batches)
+    }
+
+    fn columns(text: &[(&str, DataType)]) -> JsonOptions {
+        let columns = text.iter().map(|(n, t)| ((*n).to_owned(), t.clone()));
+        JsonOptions {
+            sample: 1,
+            columns: Some(columns.collect()),
+        }
     }
 
     const INFER: JsonOptions = JsonOptions {
@@ -359,7 +356,85 @@ mod tests {
         let error = read(
             &[("a.json", "{\"id\": 1}\n{\"id\": 2, \"x\": 3}\n")],
             &options,
+        )
+        .unwrap_err();
+        assert!(error.starts_with("a.json, line 2: "), "{error}");
+        assert!(error.contains('x'), "{error}");
+    }
+
+    #[test]
+    fn a_number_that_would_lose_digits_is_named_with_its_line() {
+        let options = columns(&[
+            ("n", DataType::Int64),
+            ("price", DataType::Decimal128(10, 2)),
+        ]);
+        for (value, expected) in [
+            (
+                "\"n\": 1.9",
+                "value \"1.9\" for column \"n\" of type Int64 is not a whole number",
+            ),
+            (
+                "\"price\": 1.239",
+                "value \"1.239\" for column \"price\" of type Decimal128(10, 2) has more decimal places than the column",
+            ),
+        ] {
+            let text = format!("{{\"n\": 1}}\n\n{{\"n\":\n 2.0}}\n{{{value}}}\n");
+            let error = read(&[("a.json", &text)], &options).unwrap_err();
+            assert_eq!(error, format!("a.json, line 5: {expected}"));
+        }
+        let mut text = String::new();
+        for row in 0..30_000 {
+            text.push_str(&format!("{{\"n\": {row}}}\n"));
+        }
+        text.push_str("{\"n\": 1.5}\n");
+        let error = read(&[("a.json", &text)], &INFER).unwrap_err();
+        assert!(
+            error.starts_with("a.json, line 30001: value \"1.5\""),
+            "{error}"
         );
-        assert!(error.unwrap_err().contains('x'));
+    }
+
+    #[test]
+    fn numbers_within_lists_and_objects_are_looked_at_too() {
+        let text = "{\"a\": {\"b\": [1, null, 3]}, \"c\": null}\n{\"a\": null, \"c\": [1.5]}\n";
+        let batches = read(&[("a.json", text)], &INFER).unwrap();
+        expect![[r#"
+            +---------------+-------+
+            | a             | c     |
+            +---------------+-------+
+            | {b: [1, , 3]} |       |
+            |               | [1.5] |
+            +---------------+-------+
+        "#]]
+        .assert_eq(&format!("{}\n", pretty_format_batches(&batches).unwrap()));
+        let options = JsonOptions { sample: 1, ..INFER };
+        let text = "{\"a\": {\"b\": [1]}}\n{\"a\": {\"b\": [1, 2.5]}}\n";
+        let error = read(&[("a.json", text)], &options).unwrap_err();
+        assert!(
+            error.starts_with("a.json, line 2: value \"2.5\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_array_that_is_cut_off_is_refused() {
+        for text in [
+            "[{\"id\":1},\n{\"id\":2}",
+            "[{\"id\":1},\n]",
+            "[\n{\"id\":1}}",
+        ] {
+            let error = read(&[("a.json", text)], &INFER).unwrap_err();
+            assert!(error.starts_with("a.json, line 2: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_objects_is_named() {
+        for text in ["", "[]", " \n"] {
+            let error = read(&[("a.json", text)], &INFER).unwrap_err();
+            assert!(error.starts_with("a.json: "), "{error}");
+            let options = columns(&[("id", DataType::Int64)]);
+            assert_eq!(read(&[("a.json", text)], &options).unwrap().len(), 0);
+        }
     }
 }

@@ -93,6 +93,11 @@ impl SourceFile {
         }
     }
 
+    /// Whether a reader has found a fault.
+    pub(super) fn is_faulty(&self) -> bool {
+        self.known.fault.get().is_some()
+    }
+
     /// Remembers the first fault that a reader finds, and makes it fit for `Read`.
     pub(super) fn fault(&self, fault: LandingFileError) -> io::Error {
         let fault = self.known.fault.get_or_init(|| fault);

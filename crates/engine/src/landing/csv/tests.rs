@@ -224,6 +224,52 @@ fn a_quote_that_swallows_rows_is_named_with_its_line() {
 }
 
 #[test]
+fn a_number_that_would_lose_digits_is_named_with_its_line_and_column() {
+    let columns = vec![
+        ("id".to_owned(), DataType::Int64),
+        ("price".to_owned(), DataType::Decimal128(10, 2)),
+        ("weight".to_owned(), DataType::Float64),
+    ];
+    let options = CsvOptions {
+        columns: Some(columns),
+        ..options()
+    };
+    let header = "id,price,weight\n1,1.23,1\n2,,\n\n3,-1.5e0,1e3\n4,4,4\n";
+    for (row, expected) in [
+        (
+            "5,1.239,0\n",
+            "value \"1.239\" for column \"price\" of type Decimal128(10, 2) has more decimal places than the column",
+        ),
+        (
+            "5,1e9,0\n",
+            "value \"1e9\" for column \"price\" of type Decimal128(10, 2) is too large for the column",
+        ),
+        (
+            "5,1,1e400\n",
+            "value \"1e400\" for column \"weight\" of type Float64 is too large for the column",
+        ),
+    ] {
+        let text = format!("{header}{row}");
+        let expected = format!("a.csv, line 7: {expected}");
+        assert_eq!(error(&[("a.csv", &text)], &options), expected);
+    }
+    rows(
+        &[("a.csv", header)],
+        &options,
+        &expect![[r#"
+            +----+-------+--------+
+            | id | price | weight |
+            +----+-------+--------+
+            | 1  | 1.23  | 1.0    |
+            | 2  |       |        |
+            | 3  | -1.50 | 1000.0 |
+            | 4  | 4.00  | 4.0    |
+            +----+-------+--------+
+        "#]],
+    );
+}
+
+#[test]
 fn odd_headers_are_refused() {
     assert!(error(&[("a.csv", "id,id\n1,2\n")], &options()).contains("stands twice"));
     assert!(error(&[("a.csv", "id,\n1,2\n")], &options()).contains("no name"));
