@@ -47,6 +47,8 @@ pub struct Config {
     pub publish_for: Duration,
     /// How often the database is searched for runs that nobody told about.
     pub sweep_interval: Duration,
+    /// How often the lake is searched for what ended runs left.
+    pub orphans_interval: Duration,
     /// How long tasks may take to come to a safe point at the end.
     pub shutdown_timeout: Duration,
 }
@@ -65,6 +67,7 @@ impl Config {
             log_drain: Duration::from_secs(2),
             publish_for: Duration::from_secs(600),
             sweep_interval: Duration::from_secs(10),
+            orphans_interval: Duration::from_secs(3600),
             shutdown_timeout: Duration::from_secs(15),
         }
     }
@@ -129,7 +132,7 @@ impl Service {
     /// Works until `shutdown` is cancelled. Nothing is lost then: runs go on where they execute,
     /// and the next process takes them up from the database.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        self.tasks.spawn(orphans::remove(Arc::clone(&self.shared)));
+        self.tasks.spawn(orphans::watch(Arc::clone(&self.shared)));
         loop {
             if self.next_sweep <= Instant::now() {
                 self.sweep().await;

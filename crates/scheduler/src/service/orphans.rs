@@ -1,7 +1,7 @@
 //! Branches and staged tables of runs that have ended.
 //!
 //! A run that ends while the catalog cannot be written leaves them behind, and so does a restored
-//! backup of the database. Looked for once, at the start: it opens every table.
+//! backup of the database. Looked for at the start and then seldom: it opens every table.
 
 use std::sync::Arc;
 
@@ -10,7 +10,18 @@ use rat_catalog::RunBranch;
 use super::Shared;
 use crate::retry::chain;
 
-pub(super) async fn remove(shared: Arc<Shared>) {
+/// Removes them from time to time, until the process ends.
+pub(super) async fn watch(shared: Arc<Shared>) {
+    loop {
+        remove(&shared).await;
+        let pause = tokio::time::sleep(shared.config.orphans_interval);
+        if shared.shutdown.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn remove(shared: &Shared) {
     let search = shared
         .shutdown
         .run_until_cancelled(shared.catalog.run_branches());
@@ -20,7 +31,7 @@ pub(super) async fn remove(shared: Arc<Shared>) {
                 if shared.shutdown.is_cancelled() {
                     return;
                 }
-                remove_one(&shared, &branch).await;
+                remove_one(shared, &branch).await;
             }
         }
         Some(Err(error)) => {
