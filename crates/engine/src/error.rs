@@ -73,6 +73,14 @@ pub enum Error {
         /// Which column, and why.
         message: String,
     },
+    /// The table has something that RAT does not write, such as partitions.
+    #[error("{message}")]
+    TableUnsupported {
+        /// What it is.
+        reason: &'static str,
+        /// Which table, and what it has.
+        message: String,
+    },
     /// The data do not allow what the SQL asks for: a cast, a division.
     #[error("{message}")]
     Execution {
@@ -170,6 +178,7 @@ impl Error {
             | Self::LandingFile(LandingFileError { changed: false, .. })
             | Self::TypeUnsupported { .. }
             | Self::SchemaIncompatible { .. }
+            | Self::TableUnsupported { .. }
             | Self::Execution { .. }
             | Self::QualityFailed { .. } => Kind::InvalidArgument,
             Self::TableNotFound { .. } | Self::LandingFileNotFound { .. } => Kind::NotFound,
@@ -199,6 +208,7 @@ impl Error {
             Self::LandingFile(_) => "LANDING_FILE_INVALID",
             Self::TypeUnsupported { .. } => "TYPE_UNSUPPORTED",
             Self::SchemaIncompatible { .. } => "SCHEMA_INCOMPATIBLE",
+            Self::TableUnsupported { reason, .. } => reason,
             Self::Execution { .. } => "EXECUTION_FAILED",
             Self::QualityFailed { .. } => "QUALITY_FAILED",
             Self::Conflict { .. } => "CONFLICT",

@@ -165,8 +165,11 @@ fn translate(error: &rat_lake::Error, message: String) -> Error {
         | Kind::NotFound
         | Kind::AlreadyExists
         | Kind::PayloadTooLarge
-        | Kind::Internal
-        | Kind::NotImplemented => Error::Internal { message },
+        | Kind::Internal => Error::Internal { message },
+        Kind::NotImplemented => Error::TableUnsupported {
+            reason: error.reason(),
+            message,
+        },
     }
 }
 
@@ -181,5 +184,22 @@ fn schema(error: &SchemaError, message: String) -> Error {
         | SchemaError::DuplicateColumn { .. }
         | SchemaError::ReservedName { .. }
         | SchemaError::Invalid { .. } => Error::Sql { message },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rat_does_not_write_is_no_fault_of_ours() {
+        let error = rat_lake::Error::Unsupported {
+            table: "shop.gold.orders".parse().unwrap(),
+            what: "partitions".to_owned(),
+        };
+        let error = Error::from(error);
+        assert_eq!(error.reason(), "TABLE_UNSUPPORTED");
+        assert_eq!(error.kind(), Kind::InvalidArgument);
+        assert!(error.to_string().contains("partitions"), "{error}");
     }
 }
