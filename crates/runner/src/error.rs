@@ -29,9 +29,6 @@ pub enum Error {
     /// The engine cannot be set up.
     #[error(transparent)]
     Engine(#[from] rat_engine::Error),
-    /// The threads for runs cannot be started.
-    #[error("failed to start the threads for runs")]
-    Threads(#[source] std::io::Error),
     /// The file with the request cannot be read.
     #[error("failed to read {}", path.display())]
     ReadRequest {
@@ -70,9 +67,7 @@ impl Error {
             Self::QueueFull { .. } => Kind::ResourceExhausted,
             Self::Stopping => Kind::Unavailable,
             Self::Engine(error) => error.kind(),
-            Self::Threads(_) | Self::ReadRequest { .. } | Self::WriteResult { .. } => {
-                Kind::Internal
-            }
+            Self::ReadRequest { .. } | Self::WriteResult { .. } => Kind::Internal,
         }
     }
 
@@ -84,7 +79,6 @@ impl Error {
             Self::QueueFull { .. } => "QUEUE_FULL",
             Self::Stopping => "RUNNER_STOPPING",
             Self::Engine(error) => error.reason(),
-            Self::Threads(_) => "INTERNAL",
             Self::ReadRequest { .. } => "REQUEST_UNREADABLE",
             Self::WriteResult { .. } => "RESULT_NOT_WRITTEN",
         }

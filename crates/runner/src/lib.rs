@@ -43,10 +43,10 @@ const LARGEST_REQUEST: usize = 64 << 20;
 /// Serves until the process is asked to end.
 ///
 /// # Errors
-/// The address cannot be bound, or the threads for runs cannot be started.
+/// The address cannot be bound, or the engine cannot be set up.
 pub async fn serve(settings: Settings, process: Process) -> Result<(), Failure> {
     let drain = settings.server.shutdown_timeout;
-    let threads = Arc::new(EngineThreads::new(engine(&settings)?)?);
+    let threads = Arc::new(EngineThreads::new(engine(&settings)?));
     let pool = Pool::new(PoolConfig::from(&settings.runner), threads);
     let listener = listen::bind(&settings.runner.address, Some(SOCKET)).await?;
     tracing::info!(address = %listener.local_address(), "taking runs");

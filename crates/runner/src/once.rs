@@ -25,11 +25,16 @@ pub async fn once(
     result: PathBuf,
 ) -> Result<(), Failure> {
     let run = Arc::new(read(&request)?);
-    let threads = EngineThreads::new(crate::engine(&settings)?)?;
+    let threads = EngineThreads::new(crate::engine(&settings)?);
     process.ready();
     let observer = Arc::new(StandardError);
     let outcome = threads
-        .execute(Arc::clone(&run), observer, process.shutdown().clone())
+        .execute(
+            Arc::clone(&run),
+            observer,
+            process.shutdown().clone(),
+            Arc::new(()),
+        )
         .await;
     let outcome = outcome.unwrap_or_else(|| broken(&run));
     write(&result, &outcome)?;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rat_engine::RunObserver;
+use rat_engine::{Hold, RunObserver};
 use rat_types::{LogLevel, RunId, RunOutcome, RunRequest, RunState};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -178,13 +178,15 @@ impl Pool {
             }
             arrived.await;
         };
-        let place = Place {
+        // Kept by the run's threads, which may end later than the run.
+        let place: Hold = Arc::new(Place {
             pool: self.clone(),
             _slot: slot,
-        };
+        });
+        let pool = self.clone();
         self.shared
             .tasks
-            .spawn(async move { place.pool.execute(&record).await });
+            .spawn(async move { pool.execute(&record, place).await });
     }
 
     /// The first that waits, counted as executing from now on.
@@ -195,7 +197,7 @@ impl Pool {
         Some(record)
     }
 
-    async fn execute(&self, record: &Arc<Record>) {
+    async fn execute(&self, record: &Arc<Record>, place: Hold) {
         let Some(request) = record.start() else {
             return;
         };
@@ -205,7 +207,7 @@ impl Pool {
         let outcome = self
             .shared
             .execute
-            .execute(request, observer, record.cancellation())
+            .execute(request, observer, record.cancellation(), place)
             .await;
         if outcome.is_none() {
             tracing::error!(%run_id, "run broke off");

@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use chrono::Utc;
 use futures::future::BoxFuture;
 use rat_config::Address;
-use rat_engine::RunObserver;
+use rat_engine::{Hold, RunObserver};
 use rat_proto::runner::v1::runner_service_client::RunnerServiceClient;
 use rat_proto::runner::v1::runner_service_server::RunnerServiceServer;
 use rat_proto::runner::v1::{
@@ -44,9 +44,11 @@ impl Execute for StandIn {
         request: Arc<RunRequest>,
         observer: Arc<dyn RunObserver>,
         cancel: CancellationToken,
+        slot: Hold,
     ) -> BoxFuture<'static, Option<RunOutcome>> {
         let started = self.started.clone();
         Box::pin(async move {
+            let _slot = slot;
             observer.phase("write");
             observer.log(LogLevel::Info, "it starts\nin two lines".to_owned());
             started.send(request.run_id).unwrap();
@@ -101,13 +103,27 @@ pub(crate) fn limits() -> PoolConfig {
 }
 
 pub(crate) async fn start(config: PoolConfig) -> Fixture {
+    let (starting, started) = mpsc::unbounded_channel();
+    let stand_in = Arc::new(StandIn { started: starting });
     let folder = tempfile::tempdir().unwrap();
+    start_with(config, stand_in, folder, Router::new(), started).await
+}
+
+/// A runner with another engine, and a ratd that has other routes as well.
+pub(crate) async fn start_with(
+    config: PoolConfig,
+    execute: Arc<dyn Execute>,
+    folder: tempfile::TempDir,
+    routes: Router,
+    started: mpsc::UnboundedReceiver<RunId>,
+) -> Fixture {
     let (shutdown, stop_ratd) = (CancellationToken::new(), CancellationToken::new());
 
     let (tell, told) = mpsc::unbounded_channel();
     let ratd = Router::new()
         .route("/internal/v1/runs/{id}/outcome", post(hear))
-        .with_state(tell);
+        .with_state(tell)
+        .merge(routes);
     let listener = listen::bind(&Address::Unix(folder.path().join("ratd.sock")), None).await;
     let server = http::serve(
         listener.unwrap(),
@@ -117,8 +133,7 @@ pub(crate) async fn start(config: PoolConfig) -> Fixture {
     );
     tokio::spawn(server);
 
-    let (starting, started) = mpsc::unbounded_channel();
-    let pool = Pool::new(config, Arc::new(StandIn { started: starting }));
+    let pool = Pool::new(config, execute);
     let service = RunnerServiceServer::new(Service::new(pool.clone()));
     let address = Address::Unix(folder.path().join("runner.sock"));
     let listener = listen::bind(&address, None).await.unwrap();
