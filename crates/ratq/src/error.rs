@@ -61,8 +61,8 @@ pub enum Error {
     /// The task that executed the query is gone: a fault of ours, or the end of the process.
     #[error("the query broke off")]
     Broken,
-    /// The threads for queries cannot be started.
-    #[error("failed to start the threads for queries")]
+    /// The threads of the query cannot be started.
+    #[error("failed to start the threads of the query")]
     Threads(#[source] std::io::Error),
 }
 

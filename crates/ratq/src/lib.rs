@@ -12,7 +12,6 @@
 mod admission;
 mod encode;
 mod error;
-mod pool;
 mod service;
 
 use rat_config::Settings;
@@ -32,7 +31,7 @@ const SOCKET: &str = "ratq";
 /// Serves until the process is asked to end.
 ///
 /// # Errors
-/// The address cannot be bound, or the threads for queries cannot be started.
+/// The address cannot be bound, or the folder for spilled data cannot be used.
 pub async fn run(settings: Settings, process: Process) -> Result<(), Failure> {
     let service = Service::new(Config::from(&settings.ratq))?;
     let listener = listen::bind(&settings.ratq.address, Some(SOCKET)).await?;

@@ -7,23 +7,26 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use rat_engine::{Query, QueryConfig, QueryStream, ReadOnlySession};
+use rat_engine::{Hold, Query, QueryConfig, QueryStream, ReadOnlySession, Threads};
 use rat_proto::query::v1::query_service_server::QueryService;
 use rat_proto::query::v1::{ExecuteQueryRequest, ExecuteQueryResponse};
 use rat_service::ErrorChain;
 use rat_types::{Kind, Secret};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
-use crate::pool::{Pool, StopOnDrop};
 use crate::{Admission, Encoder, Error};
 
 /// Characters of SQL that a request may have.
 const LONGEST_SQL: usize = 100_000;
 /// Messages that wait for a slow caller; together with their size this bounds its memory.
 const BUFFERED: usize = 2;
+
+/// Threads of a query besides those that compute its rows: they plan, and encode what is sent.
+const ORGANIZERS: usize = 1;
 
 /// Limits.
 #[derive(Debug, Clone)]
@@ -56,12 +59,11 @@ impl From<&rat_config::Ratq> for Config {
     }
 }
 
-/// The service. Clones share session, threads and limits.
+/// The service. Clones share session and limits.
 #[derive(Debug, Clone)]
 pub struct Service {
     session: ReadOnlySession,
     admission: Admission,
-    pool: Arc<Pool>,
     timeout: Duration,
 }
 
@@ -69,7 +71,7 @@ impl Service {
     /// A service with these limits.
     ///
     /// # Errors
-    /// The threads cannot be started, or the folder for spilled data cannot be used.
+    /// The folder for spilled data cannot be used.
     pub fn new(config: Config) -> Result<Self, Error> {
         let session = ReadOnlySession::new(QueryConfig {
             memory_limit: config.memory_limit,
@@ -81,40 +83,44 @@ impl Service {
         Ok(Self {
             session,
             admission: Admission::new(config.concurrent_queries, config.timeout),
-            pool: Arc::new(Pool::new().map_err(Error::Threads)?),
             timeout: config.timeout,
         })
     }
 
     async fn start(&self, request: ExecuteQueryRequest) -> Result<Answer, Error> {
         let query = check(request)?;
-        let place = self.admission.enter().await?;
+        // Kept by the query's threads, which may end later than the query.
+        let place: Hold = Arc::new(self.admission.enter().await?);
         let deadline = Instant::now() + self.timeout;
-        let session = self.session.clone();
+        let session = self.session.holding(Arc::clone(&place));
+        let threads = Threads::start("rat-query", ORGANIZERS, place).map_err(Error::Threads)?;
         let span = tracing::Span::current();
         let plan = async move { session.execute(query).await }.instrument(span.clone());
-        let planned = tokio::time::timeout_at(deadline, self.pool.spawn(plan).join()).await;
         let timeout = Error::Timeout {
             limit: self.timeout,
         };
-        let stream = match planned {
-            Ok(Some(planned)) => planned?,
-            Ok(None) => return Err(Error::Broken),
+        let stream = match tokio::time::timeout_at(deadline, threads.spawn(plan)).await {
+            Ok(Ok(planned)) => planned?,
+            Ok(Err(_)) => return Err(Error::Broken),
             Err(_) => return Err(timeout),
         };
         let (sender, messages) = mpsc::channel(BUFFERED);
         let (outcome, ended) = oneshot::channel();
-        let pump = async move {
-            let sent = tokio::time::timeout_at(deadline, pump(stream, sender, place)).await;
-            let sent = sent.unwrap_or(Err(timeout));
+        // On a thread that serves: those of the query may be too busy to look at the time.
+        let watch = tokio::spawn(async move {
+            let pump = threads.spawn(pump(stream, sender).instrument(span));
+            let sent = match tokio::time::timeout_at(deadline, pump).await {
+                Ok(sent) => sent.unwrap_or(Err(Error::Broken)),
+                Err(_) => Err(timeout),
+            };
+            drop(threads);
             // Nobody listens any more where the caller went away.
             let _ = outcome.send(sent);
-        };
-        let stop = self.pool.spawn(pump.instrument(span)).keep();
+        });
         Ok(Answer {
             messages,
             ended: Some(ended),
-            _stop: stop,
+            _watch: AbortOnDropHandle::new(watch),
         })
     }
 }
@@ -171,11 +177,10 @@ fn check(request: ExecuteQueryRequest) -> Result<Query, Error> {
     })
 }
 
-/// Executes and sends; the place is free when this ends.
+/// Executes and sends.
 async fn pump(
     mut stream: QueryStream,
     sender: mpsc::Sender<ExecuteQueryResponse>,
-    _place: OwnedSemaphorePermit,
 ) -> Result<(), Error> {
     let send = async |arrow_ipc: Vec<u8>, truncated: bool| {
         sender
@@ -223,27 +228,28 @@ fn refuse(error: Error) -> Status {
 pub struct Answer {
     messages: mpsc::Receiver<ExecuteQueryResponse>,
     ended: Option<oneshot::Receiver<Result<(), Error>>>,
-    _stop: StopOnDrop,
+    _watch: AbortOnDropHandle<()>,
 }
 
 impl Stream for Answer {
     type Item = Result<ExecuteQueryResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.messages.poll_recv(cx) {
-            Poll::Ready(Some(message)) => return Poll::Ready(Some(Ok(message))),
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(None) => {}
+        // An error is told at once: who produces messages may not be there to end them.
+        if let Some(ended) = self.ended.as_mut()
+            && let Poll::Ready(ended) = Pin::new(ended).poll(cx)
+        {
+            self.ended = None;
+            if let Err(error) = ended.unwrap_or(Err(Error::Broken)) {
+                self.messages.close();
+                while self.messages.try_recv().is_ok() {}
+                return Poll::Ready(Some(Err(refuse(error))));
+            }
         }
-        // No message will come: either all have been sent, or there is an error to tell.
-        let Some(ended) = self.ended.as_mut() else {
-            return Poll::Ready(None);
-        };
-        let ended = match Pin::new(ended).poll(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(ended) => ended.unwrap_or(Err(Error::Broken)),
-        };
-        self.ended = None;
-        Poll::Ready(ended.err().map(|error| Err(refuse(error))))
+        match self.messages.poll_recv(cx) {
+            // All have been sent; whether all is well is still to be heard.
+            Poll::Ready(None) if self.ended.is_some() => Poll::Pending,
+            polled => polled.map(|message| message.map(Ok)),
+        }
     }
 }
