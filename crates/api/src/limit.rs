@@ -41,7 +41,20 @@ pub(crate) fn owner(value: &str) -> Result<(), Fault> {
     if value.trim().is_empty() {
         return Err(Fault::invalid("owner: must not be empty"));
     }
+    if value
+        .chars()
+        .any(|c| c.is_control() || is_direction_mark(c))
+    {
+        return Err(Fault::invalid(
+            "owner: must be one line without control characters",
+        ));
+    }
     text("owner", value, OWNER)
+}
+
+/// Characters that show a text in another order than it has.
+fn is_direction_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Refuses a search that is too long.

@@ -5,6 +5,7 @@ use clap::ValueEnum;
 mod console;
 mod csv;
 mod human;
+pub(crate) mod printable;
 mod table;
 
 pub use console::{Console, Settings, Tone};

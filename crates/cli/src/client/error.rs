@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::server::Server;
+use crate::output::printable::printable;
 
 /// A failed request, in words for the person at the terminal.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +102,7 @@ impl Error {
             return Self::Refused {
                 status,
                 code,
-                message: error.message,
+                message: printable(error.message),
                 request_id,
             };
         }

@@ -8,6 +8,8 @@ use rat_types::{InvalidName, Phase, RunId, RunStatus, TableIdent};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::output::printable::printable;
+
 /// One page of a list.
 pub trait Page {
     /// What is listed.
@@ -200,10 +202,11 @@ impl Run {
             RunProblem::Text(message) => (self.error_code.as_deref(), message),
             RunProblem::Coded { code, message } => (Some(code.as_str()), message),
         };
+        let message = printable(message.clone());
         match (code, message.is_empty()) {
             (_, true) => code.map(str::to_owned),
             (Some(code), false) if !code.is_empty() => Some(format!("{message} ({code})")),
-            _ => Some(message.clone()),
+            _ => Some(message),
         }
     }
 }
@@ -220,6 +223,7 @@ pub struct LogLine {
     /// Level.
     pub level: String,
     /// Text.
+    #[serde(deserialize_with = "crate::output::printable::deserialize")]
     pub message: String,
 }
 

@@ -8,6 +8,8 @@ use comfy_table::{
     Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
 };
 
+use super::printable::printable;
+
 /// Narrowest column, separators included, in which text can still be read.
 const READABLE: usize = 12;
 
@@ -37,7 +39,7 @@ impl Grid {
     pub fn new<N: Into<String>>(header: impl IntoIterator<Item = (N, Align)>) -> Self {
         let header = header
             .into_iter()
-            .map(|(name, align)| (name.into(), align))
+            .map(|(name, align)| (printable(name.into()), align))
             .collect();
         Self {
             header,
@@ -124,21 +126,6 @@ fn aligned(text: &str, align: Align) -> Cell {
         Align::Left => CellAlignment::Left,
         Align::Right => CellAlignment::Right,
     })
-}
-
-/// Control characters could move the cursor or change the terminal: they are made visible.
-fn printable(text: String) -> String {
-    if !text.chars().any(|c| c.is_control() && c != '\n') {
-        return text;
-    }
-    text.chars()
-        .map(|c| match c {
-            '\t' => ' ',
-            '\n' => '\n',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect()
 }
 
 #[cfg(test)]
