@@ -1,7 +1,7 @@
 //! A pipeline's source files, understood: settings, SQL template, quality tests, dependencies.
 //!
 //! Pure: text in, values out. ratd uses it to know what a run may read, the engine to execute
-//! it, the command line to order a project. It does not look at the SQL beyond its template and
+//! it, the command line to order a project. Of the SQL it knows the syntax and no more, and it
 //! never reads a file: whatever a template could reach is handed to it as text.
 //!
 //! ```
@@ -27,6 +27,7 @@ mod quality;
 mod scan;
 mod settings;
 mod source;
+mod sql;
 mod suggest;
 mod template;
 
@@ -36,6 +37,7 @@ pub use problem::{Problem, Problems, Topic};
 pub use quality::{MAX_TEST_BYTES, QualityTest};
 pub use settings::{MAX_DESCRIPTION_CHARS, Settings};
 pub use source::{MAX_SQL_CHARS, Pipeline};
+pub use sql::{MAX_SQL_NESTING, MAX_SQL_OPERATORS, count_sql_operators};
 pub use suggest::nearest;
 pub use template::{
     MAX_RENDERED_BYTES, RenderContext, RenderError, Rendered, landing_uri, parse_landing_uri,

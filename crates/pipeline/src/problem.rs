@@ -11,6 +11,8 @@ pub enum Topic {
     Definition,
     /// The syntax of a template.
     Template,
+    /// The syntax of what a template renders to.
+    Sql,
 }
 
 /// One thing that is wrong, or odd, in a pipeline's source files.

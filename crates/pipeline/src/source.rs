@@ -8,6 +8,7 @@ use crate::problem::{Problem, Problems, Topic};
 use crate::quality::{self, QualityTest};
 use crate::scan;
 use crate::settings::{self, CONFIG_FILE, Settings};
+use crate::sql;
 use crate::template::{self, RenderContext, RenderError, Rendered};
 
 /// Characters that `pipeline.sql` may have.
@@ -39,7 +40,7 @@ impl Pipeline {
     /// Everything that is wrong, at once.
     pub fn parse(ident: &TableIdent, sources: &BTreeMap<String, String>) -> Result<Self, Problems> {
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-        let template = sql(sources, &mut problems);
+        let template = main_template(sources, &mut problems);
         let config = sources.get(CONFIG_FILE).map(String::as_str);
         let settings = settings::read(SQL_FILE, template, config, &mut problems);
         let tests = quality::read(sources, &mut problems, &mut warnings);
@@ -87,6 +88,14 @@ impl Pipeline {
         context: &RenderContext,
     ) -> Result<Rendered, RenderError> {
         self.render_text(&test.file, &test.template, context)
+    }
+
+    /// What is wrong with the syntax of the SQL that `file`, `pipeline.sql` or that of a test,
+    /// renders to. Neither parsing nor rendering a pipeline looks at it.
+    pub fn check_sql(&self, file: &str, rendered: &Rendered) -> Option<Problem> {
+        let test = self.tests.iter().find(|test| test.file == file);
+        let template = test.map_or(&self.template, |test| &test.template);
+        sql::check(file, template, &rendered.sql)
     }
 
     /// All tables that a run of this pipeline reads, in its query or in a test; its own, which it
@@ -145,7 +154,10 @@ impl From<RenderError> for Problem {
     }
 }
 
-fn sql<'a>(sources: &'a BTreeMap<String, String>, problems: &mut Vec<Problem>) -> &'a str {
+fn main_template<'a>(
+    sources: &'a BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> &'a str {
     if sources.contains_key(PYTHON_FILE) {
         let message = "Python pipelines are not supported by this version, write pipeline.sql";
         problems.push(Problem::new(PYTHON_FILE, None, message));

@@ -1,4 +1,5 @@
 //! Integration tests of `rat-pipeline`.
 
 mod bombs;
+mod examples;
 mod memory;
