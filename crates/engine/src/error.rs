@@ -29,10 +29,12 @@ pub enum Error {
         message: String,
     },
     /// The statement does something else than read.
-    #[error("only a query is allowed here (SELECT, WITH or VALUES), not {statement}")]
+    #[error("only a query is allowed here ({allowed}), not {statement}")]
     NotAQuery {
         /// What it is.
         statement: String,
+        /// What it might be.
+        allowed: &'static str,
     },
     /// A table does not exist, or the caller may not know that it does.
     #[error("table {table} does not exist{hint}")]
@@ -232,6 +234,18 @@ impl Error {
         }
     }
 
+    /// A place in a rendered statement is none in its author's file.
+    pub(crate) fn in_rendered(mut self) -> Self {
+        if let Self::Sql { message } = &mut self
+            && message.contains(" (line ")
+            && message.ends_with(')')
+        {
+            message.pop();
+            message.push_str(" of the rendered SQL)");
+        }
+        self
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::Internal {
             message: message.into(),
@@ -297,12 +311,12 @@ fn arrow(cause: &ArrowError, message: String) -> Error {
     }
 }
 
-/// Where in the rendered statement the planner found a mistake.
+/// Where in the statement the planner found a mistake.
 fn place(error: &DataFusionError) -> String {
     match error.diagnostic().and_then(|diagnostic| diagnostic.span) {
         Some(span) => {
             let (line, column) = (span.start.line, span.start.column);
-            format!(" (line {line}, column {column} of the rendered SQL)")
+            format!(" (line {line}, column {column})")
         }
         None => String::new(),
     }
@@ -329,10 +343,19 @@ fn out_of_memory(message: &str) -> String {
 
 /// DataFusion appends hints for its own developers after the first line.
 fn first_line(message: &str) -> String {
-    message
-        .split("\n\nbacktrace: ")
-        .next()
-        .unwrap_or_default()
-        .trim_end()
-        .to_owned()
+    let message = message.split("\n\nbacktrace: ").next().unwrap_or_default();
+    without_far_guess(message.trim_end()).to_owned()
+}
+
+/// DataFusion always guesses at a function, however little its name resembles the one written.
+fn without_far_guess(message: &str) -> &str {
+    let Some((told, guess)) = message.split_once("\nDid you mean '") else {
+        return message;
+    };
+    let written = told.split('\'').nth(1).unwrap_or_default();
+    let guess = guess.split('\'').next().unwrap_or_default();
+    match rat_pipeline::nearest(written, [guess]) {
+        Some(_) => message,
+        None => told,
+    }
 }

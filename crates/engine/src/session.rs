@@ -10,21 +10,24 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{Field, Schema};
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
+use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream, execute_stream_partitioned};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use rat_types::{NamespaceName, TableIdent};
 
 use crate::statement::{self, Purpose};
-use crate::{Error, literals};
+use crate::{Error, literals, types};
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
@@ -149,9 +152,16 @@ impl Session {
         statement: Statement,
         purpose: Purpose,
     ) -> Result<LogicalPlan, Error> {
-        let plan = self.context.state().statement_to_plan(statement).await?;
+        let plan = self.context.state().statement_to_plan(statement).await;
+        let plan = plan.map_err(|error| match purpose {
+            Purpose::Pipeline => Error::from(error).in_rendered(),
+            Purpose::Query => Error::from(error),
+        })?;
         statement::check_plan(&plan, purpose)?;
-        Ok(plan)
+        match plan {
+            LogicalPlan::DescribeTable(described) => describe(&described.schema),
+            plan => Ok(plan),
+        }
     }
 
     /// The plan, ready to be executed.
@@ -177,4 +187,23 @@ impl Session {
     ) -> Result<Vec<SendableRecordBatchStream>, Error> {
         Ok(execute_stream_partitioned(plan, self.context.task_ctx())?)
     }
+}
+
+/// The columns of a table as rows, their types named as everywhere else.
+fn describe(schema: &Schema) -> Result<LogicalPlan, Error> {
+    let column = |text: fn(&Field) -> String| -> ArrayRef {
+        let texts = schema.fields().iter().map(|field| text(field));
+        Arc::new(StringArray::from_iter_values(texts))
+    };
+    let yes_or_no = |field: &Field| if field.is_nullable() { "YES" } else { "NO" }.to_owned();
+    let columns = vec![
+        column(|field| field.name().clone()),
+        column(|field| types::sql_name(field.data_type())),
+        column(yes_or_no),
+    ];
+    let batch = RecordBatch::try_new(Arc::new(LogicalPlan::describe_schema()), columns)
+        .map_err(|error| Error::internal(error.to_string()))?;
+    let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
+    let source = provider_as_source(Arc::new(table));
+    Ok(LogicalPlanBuilder::scan("columns", source, None)?.build()?)
 }

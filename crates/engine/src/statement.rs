@@ -12,23 +12,17 @@ use datafusion::sql::TableReference;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    FunctionArg, Ident, ObjectName, Statement as SqlStatement, TableFactor, VisitMut, VisitorMut,
+    FunctionArg, Ident, ObjectName, Query, SetExpr, Statement as SqlStatement, TableFactor,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use rat_pipeline::{MAX_SQL_NESTING, MAX_SQL_OPERATORS};
 
 use crate::Error;
 use crate::landing::Call;
 
-/// Nesting of expressions and subqueries.
-const RECURSION_LIMIT: usize = 64;
 /// Bytes of SQL; a template may render to no more.
 const MAX_SQL_BYTES: usize = 1_000_000;
-/// Operators of one statement. A chain of them is a tree as deep as it is long, which is planned in
-/// quadratic time and walked recursively: without a bound a short text could use up a thread's
-/// stack and with it the process.
-const MAX_OPERATORS: usize = 4000;
 /// Table functions that compute their rows and read nothing.
 const HARMLESS_FUNCTIONS: [&str; 2] = ["generate_series", "range"];
 
@@ -52,6 +46,19 @@ pub(crate) enum Purpose {
     Query,
 }
 
+impl Purpose {
+    fn refuse(self, statement: impl Into<String>) -> Error {
+        let allowed = match self {
+            Self::Pipeline => "SELECT, WITH or VALUES",
+            Self::Query => "SELECT, WITH, VALUES, EXPLAIN, DESCRIBE or SHOW TABLES",
+        };
+        Error::NotAQuery {
+            statement: statement.into(),
+            allowed,
+        }
+    }
+}
+
 /// Whether `sql` asks for the names of the tables. Anything that qualifies the question is left
 /// to [`parse`], which refuses it.
 pub(crate) fn is_show_tables(sql: &str) -> bool {
@@ -70,7 +77,7 @@ pub(crate) fn parse(sql: &str, purpose: Purpose) -> Result<Parsed, Error> {
     check_operators(sql)?;
     let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
-        .with_recursion_limit(RECURSION_LIMIT)
+        .with_recursion_limit(MAX_SQL_NESTING)
         .build()?
         .parse_statements()?;
     let Some(mut statement) = statements.pop_front() else {
@@ -110,67 +117,30 @@ pub(crate) fn parse(sql: &str, purpose: Purpose) -> Result<Parsed, Error> {
     })
 }
 
-/// Counts what makes a tree deep before there is a tree. What is no text of SQL is left to the
-/// parser, which says so better.
+/// What is no text of SQL is left to the parser, which says so better.
 fn check_operators(sql: &str) -> Result<(), Error> {
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
-        return Ok(());
-    };
-    let count = tokens.iter().filter(|token| chains(token)).count();
-    if count > MAX_OPERATORS {
-        return Err(Error::sql(format!(
-            "the statement has {count} operators and joins, at most {MAX_OPERATORS} are allowed; \
-             write long lists of conditions as IN (…) or as a table"
-        )));
-    }
-    Ok(())
-}
-
-/// Whether a token joins what stands before it with what comes after it.
-fn chains(token: &Token) -> bool {
-    match token {
-        Token::Word(word) => matches!(
-            word.keyword,
-            Keyword::AND
-                | Keyword::OR
-                | Keyword::NOT
-                | Keyword::IS
-                | Keyword::UNION
-                | Keyword::INTERSECT
-                | Keyword::EXCEPT
-                | Keyword::JOIN
-        ),
-        Token::EOF
-        | Token::Whitespace(_)
-        | Token::Number(..)
-        | Token::Char(_)
-        | Token::SingleQuotedString(_)
-        | Token::DoubleQuotedString(_)
-        | Token::NationalStringLiteral(_)
-        | Token::HexStringLiteral(_)
-        | Token::Comma
-        | Token::Period
-        | Token::LParen
-        | Token::RParen
-        | Token::SemiColon => false,
-        _ => true,
+    match rat_pipeline::count_sql_operators(sql) {
+        Some(count) if count > MAX_SQL_OPERATORS => Err(Error::sql(format!(
+            "the statement has {count} operators and joins, at most {MAX_SQL_OPERATORS} are \
+             allowed; write long lists of conditions as IN (…) or as a table"
+        ))),
+        _ => Ok(()),
     }
 }
 
 /// The query in `statement`, which must be one.
 fn query_of(statement: &mut Statement, purpose: Purpose) -> Result<&mut SqlStatement, Error> {
-    let refused = Error::NotAQuery {
-        statement: first_words(&statement.to_string()),
+    let refused = purpose.refuse(first_words(&statement.to_string()));
+    let (statement, describe) = match (statement, purpose) {
+        (Statement::Explain(explain), Purpose::Query) => (explain.statement.as_mut(), false),
+        (other, purpose) => (other, purpose == Purpose::Query),
     };
     match statement {
         Statement::Statement(inner) => match **inner {
             SqlStatement::Query(_) => Ok(inner),
-            SqlStatement::ExplainTable { .. } if purpose == Purpose::Query => Ok(inner),
+            SqlStatement::ExplainTable { .. } if describe => Ok(inner),
             _ => Err(refused),
         },
-        Statement::Explain(explain) if purpose == Purpose::Query => {
-            query_of(&mut explain.statement, Purpose::Pipeline)
-        }
         _ => Err(refused),
     }
 }
@@ -189,6 +159,29 @@ struct FunctionVisitor {
 
 impl VisitorMut for FunctionVisitor {
     type Break = Box<Error>;
+
+    /// A query may hold another statement: `WITH … INSERT`.
+    fn pre_visit_statement(&mut self, statement: &mut SqlStatement) -> ControlFlow<Self::Break> {
+        match statement {
+            SqlStatement::Query(_) | SqlStatement::ExplainTable { .. } => ControlFlow::Continue(()),
+            other => self.refuse(first_words(&other.to_string())),
+        }
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        let mut bodies = vec![query.body.as_ref()];
+        while let Some(body) = bodies.pop() {
+            match body {
+                SetExpr::Select(select) if select.into.is_some() => {
+                    return self.refuse("SELECT … INTO");
+                }
+                SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
+                // What is nested is visited by itself.
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
         let result = match factor {
@@ -211,6 +204,10 @@ impl VisitorMut for FunctionVisitor {
 }
 
 impl FunctionVisitor {
+    fn refuse(&self, statement: impl Into<String>) -> ControlFlow<Box<Error>> {
+        ControlFlow::Break(Box::new(self.purpose.refuse(statement)))
+    }
+
     /// Whether the call was replaced by a table name.
     fn table_function(
         &mut self,
@@ -226,9 +223,7 @@ impl FunctionVisitor {
             return Err(unknown_function(&function));
         }
         if self.purpose == Purpose::Query {
-            return Err(Error::NotAQuery {
-                statement: format!("a call of {function}()"),
-            });
+            return Err(self.purpose.refuse(format!("a call of {function}()")));
         }
         let call = Call::parse(&function, args)?;
         let table = format!("{function}_{}", self.calls.len() + 1);
@@ -301,7 +296,7 @@ pub(crate) fn check_plan(plan: &LogicalPlan, purpose: Purpose) -> Result<(), Err
         Ok(TreeNodeRecursion::Stop)
     })?;
     match refused {
-        Some(statement) => Err(Error::NotAQuery { statement }),
+        Some(statement) => Err(purpose.refuse(statement)),
         None => Ok(()),
     }
 }
@@ -346,6 +341,11 @@ mod tests {
             "SHOW ALL",
             "EXPLAIN INSERT INTO a.b VALUES (1)",
             "EXPLAIN EXPLAIN SELECT 1",
+            "EXPLAIN DESCRIBE a.b",
+            "WITH c AS (SELECT 1) INSERT INTO a.b SELECT * FROM c",
+            "WITH c AS (SELECT 1) DELETE FROM a.b",
+            "SELECT * INTO a.c FROM a.b",
+            "SELECT * FROM (SELECT * INTO a.c FROM a.b)",
         ] {
             refused(sql, Purpose::Query);
             refused(sql, Purpose::Pipeline);

@@ -32,7 +32,14 @@ pub(crate) fn ident_of(
 ) -> Result<TableIdent, Error> {
     let parsed = match reference {
         TableReference::Bare { table } => {
-            let hint = format!(", a table's name has its layer: bronze.{table}");
+            let hint = match is_file_name(table) {
+                true => {
+                    ", and the name of a file is no table's: files are read from landing zones, \
+                         by pipelines"
+                        .to_owned()
+                }
+                false => format!(", a table's name has its layer: bronze.{table}"),
+            };
             return Err(Error::TableNotFound {
                 table: shown(table),
                 hint,
@@ -57,6 +64,16 @@ fn parse(namespace: &str, layer: &str, name: &str) -> Result<TableIdent, Invalid
         layer: layer.parse()?,
         name: name.parse()?,
     })
+}
+
+fn is_file_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains(['/', '\\', '*'])
+        || [
+            ".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".tsv", ".txt", ".gz", ".zst",
+        ]
+        .iter()
+        .any(|ending| name.ends_with(ending))
 }
 
 fn shown(name: &str) -> String {

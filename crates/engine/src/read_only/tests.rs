@@ -220,7 +220,7 @@ async fn tables_and_their_columns_can_be_listed() {
     );
     assert!(!tables.contains("crm"), "{tables}");
     let columns = fixture.table("DESCRIBE bronze.orders").await;
-    assert!(columns.contains("| name        | Utf8"), "{columns}");
+    assert!(columns.contains("| name        | VARCHAR"), "{columns}");
     let columns = fixture.table("DESC crm.gold.\"line-items\"").await;
     assert!(columns.contains("| id "), "{columns}");
     assert_eq!(

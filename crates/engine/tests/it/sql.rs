@@ -159,3 +159,92 @@ async fn a_moment_with_a_zone_stays_one() {
         .await;
     assert_eq!(rows.matches("2019-12-31T22:00:00Z").count(), 3, "{rows}");
 }
+
+async fn refusal(lake: &Lake, sql: &str) -> (&'static str, String) {
+    let error = lake.try_query(sql).await.unwrap_err();
+    (error.reason(), error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_writes_is_refused_before_its_tables_are_looked_up() {
+    let lake = Lake::start().await;
+    for sql in [
+        "WITH c AS (SELECT 1 AS n) INSERT INTO gold.none SELECT * FROM c",
+        "WITH c AS (SELECT 1 AS n) UPDATE gold.none SET n = 2",
+        "WITH c AS (SELECT 1 AS n) DELETE FROM gold.none",
+        "SELECT * INTO gold.copy FROM gold.none",
+    ] {
+        let (reason, message) = refusal(&lake, sql).await;
+        assert_eq!(reason, "SQL_NOT_READ_ONLY", "{sql}: {message}");
+        assert!(
+            message.contains("(SELECT, WITH, VALUES, EXPLAIN, DESCRIBE or SHOW TABLES), not "),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_name_is_not_a_table() {
+    let lake = Lake::start().await;
+    for sql in ["SELECT * FROM '/etc/passwd'", "SELECT * FROM 'orders.csv'"] {
+        let (reason, message) = refusal(&lake, sql).await;
+        assert_eq!(reason, "TABLE_NOT_FOUND", "{sql}");
+        assert!(
+            message.contains("the name of a file is no table's"),
+            "{message}"
+        );
+        assert!(!message.contains("bronze."), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_is_told_without_noise() {
+    let lake = Lake::start().await;
+    let (_, message) = refusal(&lake, "SELECT zorgblat_frobnicate(1)").await;
+    assert!(message.contains("zorgblat_frobnicate"), "{message}");
+    assert!(!message.contains("Did you mean"), "{message}");
+    let (_, message) = refusal(&lake, "SELECT lowr('x')").await;
+    assert!(message.contains("Did you mean 'lower'?"), "{message}");
+    let (_, message) = refusal(&lake, "SELECT\n  idd FROM range(3)").await;
+    assert!(message.contains("(line 2, column 3)"), "{message}");
+
+    let source = Source {
+        ident: "shop.gold.wrong",
+        sql: "SELECT\n  idd FROM range(3)",
+        files: &[],
+    };
+    let failure = lake.run(&source, &[]).await.failure.unwrap();
+    assert!(
+        failure
+            .message
+            .contains("(line 2, column 3 of the rendered SQL)"),
+        "{}",
+        failure.message
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn described_types_are_those_of_sql() {
+    let lake = Lake::start().await;
+    let source = Source {
+        ident: "shop.gold.types",
+        sql: "SELECT CAST(1 AS DECIMAL(38, 4)) AS m, 1 AS n, 'x' AS t, now() AS at",
+        files: &[],
+    };
+    assert_eq!(lake.run(&source, &[]).await.failure, None);
+    let columns = lake.query("DESCRIBE gold.types").await;
+    for (name, data_type) in [
+        ("m", "DECIMAL(38, 4)"),
+        ("n", "BIGINT"),
+        ("t", "VARCHAR"),
+        ("at", "TIMESTAMP WITH TIME ZONE"),
+    ] {
+        let row = columns
+            .lines()
+            .find(|line| line.starts_with(&format!("| {name} ")));
+        assert!(
+            row.unwrap().contains(&format!("| {data_type} ")),
+            "{columns}"
+        );
+    }
+}
