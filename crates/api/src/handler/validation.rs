@@ -144,7 +144,11 @@ fn analyse(ident: &TableIdent, sources: &BTreeMap<String, String>) -> Analysis {
         .chain(tests.map(|test| (test.file.clone(), pipeline.render_test(test, &context))));
     for (file, rendered) in rendered {
         match rendered {
-            Ok(rendered) => analysis.rendered.push((file, rendered)),
+            Ok(rendered) => {
+                let mistake = pipeline.check_sql(&file, &rendered);
+                analysis.errors.extend(mistake.map(Finding::from));
+                analysis.rendered.push((file, rendered));
+            }
             Err(error) => analysis.errors.push(Problem::from(error).into()),
         }
     }
@@ -267,6 +271,28 @@ mod unit {
         );
         assert!(tests[0].error.is_none());
         assert!(tests[1].error.is_some());
+    }
+
+    #[test]
+    fn sql_that_does_not_parse_is_a_problem_with_its_line() {
+        let analysis = analyse(
+            &ident(),
+            &sources(&[
+                ("pipeline.sql", "SELECT 1\nFROM t WHERE )"),
+                ("tests/quality/a.sql", "SELEC 1 FROM {{ this }}"),
+                (
+                    "tests/quality/b.sql",
+                    "SELECT 1 FROM {{ this }} WHERE false",
+                ),
+            ]),
+        );
+        let places: Vec<_> = analysis
+            .errors
+            .iter()
+            .map(|error| (error.file.as_str(), error.line))
+            .collect();
+        let expected = [("pipeline.sql", Some(2)), ("tests/quality/a.sql", Some(1))];
+        assert_eq!(places, expected);
     }
 
     #[test]

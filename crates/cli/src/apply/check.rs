@@ -82,15 +82,17 @@ fn check_pipeline(
     checked
         .warnings
         .extend(pipeline.warnings.iter().cloned().map(place));
-    let query = std::iter::once(pipeline.render(context));
+    let query = std::iter::once(("pipeline.sql", pipeline.render(context)));
     let tests = pipeline
         .tests
         .iter()
-        .map(|test| pipeline.render_test(test, context));
+        .map(|test| (test.file.as_str(), pipeline.render_test(test, context)));
     let mut refs = BTreeSet::new();
-    for rendered in query.chain(tests) {
+    for (file, rendered) in query.chain(tests) {
         match rendered {
             Ok(rendered) => {
+                let mistake = pipeline.check_sql(file, &rendered);
+                checked.problems.extend(mistake.map(place));
                 refs.extend(rendered.refs);
                 checked.zones.extend(rendered.zones);
             }

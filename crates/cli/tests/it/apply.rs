@@ -88,6 +88,28 @@ fn everything_that_is_wrong_is_told_at_once_and_nothing_is_applied() {
 }
 
 #[test]
+fn sql_that_does_not_parse_is_told_with_its_line() {
+    let folder = project(&[
+        (
+            "shop/pipelines/gold/a/pipeline.sql",
+            "SELECT 1\nFROM t WHERE )",
+        ),
+        (
+            "shop/pipelines/gold/a/tests/quality/t.sql",
+            "SELEC * FROM {{ this }}",
+        ),
+    ]);
+    let path = folder.path().to_str().unwrap();
+    let server = Server::start(empty);
+    let (code, _, err) = server.rat(&["apply", "--dry-run", path]);
+    assert_eq!(code, 1);
+    assert!(
+        err.contains("pipeline.sql:2: ") && err.contains("tests/quality/t.sql:1: "),
+        "{err}"
+    );
+}
+
+#[test]
 fn without_a_server_the_project_itself_is_still_checked() {
     let folder = project(&[("shop/pipelines/gold/a/pipeline.sql", "SELECT {{ nope }}")]);
     let path = folder.path().to_str().unwrap();
