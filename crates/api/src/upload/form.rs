@@ -24,7 +24,7 @@ use crate::state::AppState;
 /// Bytes from the end of one field to the end of the next one's header.
 const LONGEST_HEADER: usize = 64 * 1024;
 /// What the parser gets before it has to look at it.
-const ROUND: usize = 1024 * 1024;
+const ROUND: usize = 64 * 1024;
 /// How long a client has to be waited for before its rate counts.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Bytes that have to arrive in that time: 1 KiB a second.

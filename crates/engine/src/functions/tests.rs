@@ -75,7 +75,6 @@ async fn values_that_do_not_fit_into_memory_are_refused_before_they_are_made() {
         "select range(1, 100000 + value) c from range(1,3000)",
         "select [repeat('x',1000000), cast(value as text)] c from range(1,3000)",
         "select named_struct('a', repeat('x',1000000), 'b', value) c from range(1,3000)",
-        "select 1 limit length(repeat('x', 2000000000))",
     ] {
         let started = Instant::now();
         let error = run(sql).await.expect_err(sql);

@@ -39,7 +39,6 @@ const NOT_READ_ONLY: &[&str] = &[
     "SET datafusion.execution.batch_size = 1",
     "RESET datafusion.execution.batch_size",
     "SHOW ALL",
-    "SHOW TABLES",
     "SHOW COLUMNS FROM gold.t",
     "PREPARE p AS SELECT 1",
     "EXECUTE p",
