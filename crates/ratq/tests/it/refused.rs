@@ -55,7 +55,6 @@ const NOT_READ_ONLY: &[&str] = &[
     "EXPLAIN SET a = 1",
     "EXPLAIN EXPLAIN SELECT 1",
     "/* SELECT */ DROP TABLE gold.t -- SELECT",
-    "DESCRIBE gold.t",
 ];
 
 /// Statements that are no valid query at all.
