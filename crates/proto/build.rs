@@ -2,7 +2,16 @@
 
 use std::path::PathBuf;
 
-const FILES: [&str; 2] = ["runner/v1/runner.proto", "query/v1/query.proto"];
+const FILES: [&str; 8] = [
+    "auth/v1/auth.proto",
+    "cloud/v1/cloud.proto",
+    "enforcement/v1/enforcement.proto",
+    "executor/v1/executor.proto",
+    "plugin/v1/plugin.proto",
+    "query/v1/query.proto",
+    "runner/v1/runner.proto",
+    "sharing/v1/sharing.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
