@@ -204,7 +204,7 @@ impl Error {
         Self::Statement {
             statement: beginning(text),
             fault: Fault::of(&source),
-            source: Box::new(source),
+            source: cause(source),
         }
     }
 
@@ -289,6 +289,17 @@ impl Fault {
             Self::Deadline => "DATABASE_TIMEOUT",
             Self::Other => "DATABASE_FAILED",
         }
+    }
+}
+
+/// What the driver wraps: its own error only repeats that, behind words like "error communicating
+/// with database".
+pub(crate) fn cause(error: sqlx::Error) -> Source {
+    match error {
+        sqlx::Error::Io(error) => Box::new(error),
+        sqlx::Error::Database(error) => error.into_error(),
+        sqlx::Error::Tls(error) | sqlx::Error::Configuration(error) => error,
+        error => Box::new(error),
     }
 }
 

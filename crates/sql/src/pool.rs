@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, PgPool};
 
-use crate::error::beginning;
+use crate::error::{beginning, cause};
 use crate::sqlite::{self, Pools};
-use crate::url::Target;
+use crate::url::{Target, check_files};
 use crate::{Backend, DatabaseUrl, Error, Fault, FromRow, Query, Row, Transaction, sql};
 
 /// How connections are kept. The defaults are right for a daemon.
@@ -82,8 +82,15 @@ impl Pool {
                 Inner::Sqlite(sqlite::open_file(url, path, &options).await?)
             }
             Target::Postgres {
-                options: connect, ..
-            } => open_postgres(url, connect, &options).await?,
+                options: connect,
+                files,
+                ..
+            } => {
+                check_files(files)
+                    .await
+                    .map_err(|source| open_error(url, source))?;
+                open_postgres(url, connect, &options).await?
+            }
         };
         Ok(Self { inner, options })
     }
@@ -272,12 +279,16 @@ async fn open_postgres(
         Some(_) => limited,
         None => limited.application_name("rat"),
     };
-    let pool = PgPoolOptions::new()
+    let opened = PgPoolOptions::new()
         .max_connections(options.postgres_connections.max(1))
         .acquire_timeout(options.acquire_timeout)
-        .connect_with(limited)
-        .await
-        .map_err(|source| open_error(url, source))?;
+        .connect_with(limited.clone())
+        .await;
+    let pool = match opened {
+        Err(sqlx::Error::PoolTimedOut) => Err(why_not(&limited).await),
+        opened => opened,
+    }
+    .map_err(|source| open_error(url, source))?;
     let connect = Box::new(connect.clone());
     Ok(Inner::Postgres {
         pool,
@@ -286,11 +297,20 @@ async fn open_postgres(
     })
 }
 
+/// Why there was no connection: the pool tries again where one is refused, and only says at the
+/// end that time has run out.
+async fn why_not(connect: &PgConnectOptions) -> sqlx::Error {
+    match tokio::time::timeout(Duration::from_secs(1), connect.connect()).await {
+        Ok(Err(reason)) => reason,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+    }
+}
+
 pub(crate) fn open_error(url: &DatabaseUrl, source: sqlx::Error) -> Error {
     let fault = Fault::of(&source);
     Error::Open {
         database: url.to_string(),
         fault,
-        source: Box::new(source),
+        source: cause(source),
     }
 }

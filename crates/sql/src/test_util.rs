@@ -55,6 +55,38 @@ pub async fn postgres_url() -> Option<String> {
     }
 }
 
+/// A PostgreSQL server for one sort of test, with a database and role `rat`; it ends when this is
+/// dropped, or with the process.
+pub struct Server {
+    _cluster: Cluster,
+}
+
+impl Server {
+    /// Starts a server with additional `settings`, and with `files` in its data folder, such as
+    /// `pg_hba.conf` or the key of its certificate. `None` where there is no PostgreSQL on this
+    /// machine: then this has said so on stderr, and the test returns.
+    ///
+    /// # Panics
+    /// With `RAT_REQUIRE_ALL=1` where there is no PostgreSQL, and when it fails.
+    pub async fn start(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Option<Self> {
+        let cluster = match Cluster::start(settings, files) {
+            Ok(cluster) => cluster,
+            Err(reason) => {
+                skipped("a PostgreSQL server of its own", &reason);
+                return None;
+            }
+        };
+        let mut connection = connect(&cluster.connect()).await;
+        sqlx::raw_sql("CREATE DATABASE rat")
+            .execute(&mut connection)
+            .await
+            .expect("a test database can be created");
+        // A failure to say goodbye harms nobody.
+        let _ = connection.close().await;
+        Some(Self { _cluster: cluster })
+    }
+}
+
 /// Says on stderr, past the test harness, that something was not tested and why.
 ///
 /// # Panics
@@ -100,7 +132,7 @@ fn server() -> Result<&'static PgConnectOptions, &'static str> {
             Ok(Target::Postgres { options, .. }) => Ok((*options, None)),
             _ => panic!("RAT_TEST_POSTGRES_URL is no postgres URL"),
         },
-        Err(_) => Cluster::start().map(|cluster| (cluster.connect(), Some(cluster))),
+        Err(_) => Cluster::start(&[], &[]).map(|cluster| (cluster.connect(), Some(cluster))),
     });
     server
         .as_ref()

@@ -8,6 +8,10 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::Error;
 
+mod postgres;
+
+pub(crate) use postgres::check_files;
+
 /// A sort of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Backend {
@@ -38,8 +42,20 @@ impl fmt::Display for Backend {
 /// - `sqlite::memory:`: nothing on disk, one connection; for tests.
 /// - `postgres://USER:PASSWORD@HOST:PORT/NAME?…` (also `postgresql://`), and over a Unix socket
 ///   `postgres://USER@%2Frun%2Fpostgresql/NAME` or `postgres:///NAME?host=/run/postgresql`.
-///   Without user it is the one of the process, as libpq does it. TLS is not compiled in:
-///   `sslmode=require` is refused when connecting.
+///   Without user it is the one of the process, as libpq does it.
+///
+/// Parameters of a PostgreSQL URL: `host`, `port`, `dbname`, `user`, `password`,
+/// `application_name`, `options` and, for TLS, `sslmode`, `sslrootcert`, `sslcert` and `sslkey`.
+/// Any other one is refused, so that no slip turns TLS off. `sslmode` is
+/// - `disable`: never TLS;
+/// - `prefer` (the default): TLS if the server offers it, with whatever certificate;
+/// - `require`: TLS or nothing, with whatever certificate;
+/// - `verify-full`: TLS or nothing, with a certificate for `host` that the system's authorities or
+///   those in the file `sslrootcert` have signed.
+///
+/// libpq's `allow` and `verify-ca` are refused: the driver takes the first for `disable`, and
+/// trusts the system's authorities beside those of `sslrootcert`, which makes the second accept
+/// any host that has any certificate.
 ///
 /// `Debug` and `Display` never show a password.
 #[derive(Clone)]
@@ -52,6 +68,8 @@ pub(crate) enum Target {
     Postgres {
         options: Box<PgConnectOptions>,
         shown: String,
+        /// Those that TLS needs.
+        files: Vec<PathBuf>,
     },
 }
 
@@ -86,7 +104,7 @@ impl FromStr for DatabaseUrl {
             return sqlite(rest);
         }
         if text.starts_with("postgres:") || text.starts_with("postgresql:") {
-            return postgres(text);
+            return postgres::parse(text);
         }
         Err(invalid("it must begin with sqlite: or postgres:"))
     }
@@ -108,32 +126,8 @@ fn sqlite(rest: &str) -> Result<DatabaseUrl, Error> {
     Ok(DatabaseUrl::sqlite(path))
 }
 
-fn postgres(text: &str) -> Result<DatabaseUrl, Error> {
-    let rule = "write it as postgres://user:password@host:port/name, with special characters \
-                percent-encoded";
-    // The driver's error is left out: it may repeat a part of the URL.
-    let options: PgConnectOptions = text.parse().map_err(|_| invalid(rule))?;
-    let database = options.get_database().unwrap_or(options.get_username());
-    let shown = match options.get_socket() {
-        Some(socket) => format!("postgres database {database} at {}", socket.display()),
-        None => {
-            format!(
-                "postgres database {database} at {}:{}",
-                options.get_host(),
-                options.get_port()
-            )
-        }
-    };
-    Ok(DatabaseUrl(Target::Postgres {
-        options: Box::new(options),
-        shown,
-    }))
-}
-
-fn invalid(rule: &str) -> Error {
-    Error::Url {
-        rule: rule.to_owned(),
-    }
+fn invalid(rule: impl Into<String>) -> Error {
+    Error::Url { rule: rule.into() }
 }
 
 impl fmt::Display for DatabaseUrl {

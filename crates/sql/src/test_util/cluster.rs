@@ -10,15 +10,18 @@ use sqlx::postgres::PgConnectOptions;
 /// Runs the server until its standard input ends, then stops it at once and removes the folder.
 /// Durability is switched off: nothing outlives the process.
 const SUPERVISOR: &str = r#"
-"$1" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
-    -c full_page_writes=off -c max_connections=200 -c shared_buffers=32MB \
-    -c autovacuum=off -c log_min_messages=warning >"$2/log" 2>&1 </dev/null &
+postgres=$1 folder=$2
+shift 2
+"$postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off \
+    -c synchronous_commit=off -c full_page_writes=off -c max_connections=200 \
+    -c shared_buffers=32MB -c autovacuum=off -c log_min_messages=warning "$@" \
+    >"$folder/log" 2>&1 </dev/null &
 server=$!
 trap '' INT TERM HUP
 cat >/dev/null
 kill -QUIT "$server" 2>/dev/null
 wait "$server"
-rm -rf "$2"
+rm -rf "$folder"
 "#;
 
 /// A running server.
@@ -29,8 +32,9 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a server, or says why there is none. It may not accept connections yet.
-    pub(super) fn start() -> Result<Self, String> {
+    /// Starts a server with additional settings, and with files in its data folder; or says why
+    /// there is none. It may not accept connections yet.
+    pub(super) fn start(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Self, String> {
         let initdb = find("initdb").ok_or("initdb was not found")?;
         let postgres = find("postgres").ok_or("postgres was not found")?;
         let user = unprivileged_user()?;
@@ -45,7 +49,8 @@ impl Cluster {
         let started = prepared
             .map_err(|error| format!("failed to prepare {}: {error}", folder.display()))
             .and_then(|()| initialise(&initdb, &folder, user))
-            .and_then(|()| supervise(&postgres, &folder, user));
+            .and_then(|()| write(files, &folder.join("data"), user))
+            .and_then(|()| supervise(&postgres, &folder, user, settings));
         match started {
             Ok(supervisor) => Ok(Self {
                 folder,
@@ -146,11 +151,32 @@ fn initialise(initdb: &Path, folder: &Path, user: Option<(u32, u32)>) -> Result<
     ))
 }
 
-fn supervise(postgres: &Path, folder: &Path, user: Option<(u32, u32)>) -> Result<Child, String> {
+/// Writes `files` for the server's eyes only, as it demands of its private key.
+fn write(files: &[(&str, &str)], data: &Path, user: Option<(u32, u32)>) -> Result<(), String> {
+    for (name, content) in files {
+        let file = data.join(name);
+        std::fs::write(&file, content)
+            .and_then(|()| std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)))
+            .and_then(|()| user.map_or(Ok(()), |(uid, gid)| chown(&file, Some(uid), Some(gid))))
+            .map_err(|error| format!("failed to write {}: {error}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn supervise(
+    postgres: &Path,
+    folder: &Path,
+    user: Option<(u32, u32)>,
+    settings: &[(&str, &str)],
+) -> Result<Child, String> {
+    let settings = settings
+        .iter()
+        .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
     command(Path::new("/bin/sh"), Path::new("/"), user)
         .args(["-c", SUPERVISOR, "rat-test-postgres"])
         .arg(postgres)
         .arg(folder)
+        .args(settings)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -8,6 +8,7 @@ mod files;
 mod migrations;
 mod pooling;
 mod support;
+mod tls;
 mod transactions;
 mod values;
 
