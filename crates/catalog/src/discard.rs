@@ -1,25 +1,31 @@
 //! Discarding: nothing of a run stays.
 //!
 //! First the table forgets the branch, then the files go. A crash in between leaves files that
-//! nothing refers to; they lie in a folder named after the run, so calling again finds them. A run
-//! whose result is on `main` is never discarded, whatever the caller believes.
+//! nothing refers to; they lie in folders named after the run, so calling again finds them. A run
+//! whose result is on `main` is never discarded, whatever the caller believes, and what a user's
+//! tag or branch has kept of a run stays.
+//!
+//! Of the table's metadata two things outlast a discarded run: the metadata files of the commits
+//! that came and went, which leave with the table's history, and the highest column id that was
+//! given out, because Iceberg never gives an id twice.
 
 use std::collections::HashSet;
 
-use rat_iceberg::snapshot::manifests;
+use iceberg::spec::{Snapshot, TableMetadata};
 use rat_iceberg::{is_inside, storage};
 use rat_types::{RunId, TableIdent};
 
 use crate::Error;
 use crate::catalog::{ATTEMPTS, Catalog, LoadedTable, Pointer, pause};
 use crate::history::{ancestors, is_by, only_of};
+use crate::leftovers::metadata_files;
 use crate::name::run_of_branch;
 use crate::rules;
 
 /// What became of discarding a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiscardOutcome {
-    /// Nothing of the run is left.
+    /// Nothing of the run is left but what a user's tag or branch has kept.
     Discarded,
     /// The run's result is on `main`, and everything was left as it is.
     AlreadyPublished,
@@ -45,13 +51,13 @@ impl Catalog {
         if let Some(location) = self.location(ident, Pointer::Staged(run)).await? {
             self.discard_staged(run, ident, location).await?;
         }
-        let published = self.discard_branch(run, ident).await?;
-        if published == DiscardOutcome::Discarded {
-            let data = self.warehouse().run_data_location(ident, run);
-            self.delete_folder(&data).await?;
-            self.tidy(ident).await?;
-        }
-        Ok(published)
+        let Some(Forgotten { table, files }) = self.forget_branch(run, ident).await? else {
+            return Ok(DiscardOutcome::AlreadyPublished);
+        };
+        let metadata = table.as_ref().map(LoadedTable::metadata);
+        self.delete_leftovers(run, ident, metadata, &files).await?;
+        self.tidy(ident).await?;
+        Ok(DiscardOutcome::Discarded)
     }
 
     /// Branches and staged tables of runs, everywhere. Those whose run has ended are orphans; which
@@ -95,33 +101,39 @@ impl Catalog {
         Ok(found)
     }
 
-    async fn discard_branch(
+    /// Takes the run's branch, its snapshots and their schemas out of the table. `None` if its
+    /// result is on `main`.
+    async fn forget_branch(
         &self,
         run: RunId,
         ident: &TableIdent,
-    ) -> Result<DiscardOutcome, Error> {
+    ) -> Result<Option<Forgotten>, Error> {
         for attempt in 0..ATTEMPTS {
             pause(attempt).await;
             let Some(table) = self.find_at(ident, Pointer::Published).await? else {
-                return Ok(DiscardOutcome::Discarded);
+                return Ok(Some(Forgotten::default()));
             };
             let metadata = table.metadata();
-            let mut main = ancestors(metadata, metadata.current_snapshot_id());
-            if main.any(|snapshot| is_by(snapshot, run)) {
-                return Ok(DiscardOutcome::AlreadyPublished);
+            if ancestors(metadata, metadata.current_snapshot_id()).any(|made| is_by(made, run)) {
+                return Ok(None);
             }
             let own = only_of(&table, run)?;
             let ids: Vec<i64> = own.iter().copied().collect();
             let builder = table
                 .builder()
                 .remove_ref(&run.branch())
-                .remove_snapshots(&ids);
+                .remove_snapshots(&ids)
+                .remove_schemas(&schemas_of(metadata, &own))
+                .map_err(|error| Error::refused(ident, "discarding", &error))?;
             let Some(changed) = rules::build(ident, builder)? else {
-                return Ok(DiscardOutcome::Discarded);
+                let (table, files) = (Some(table), Vec::new());
+                return Ok(Some(Forgotten { table, files }));
             };
-            if self.swap(&table, &changed).await?.is_some() {
-                self.delete_manifests(&table, &own).await;
-                return Ok(DiscardOutcome::Discarded);
+            // Read while they are sure to be there.
+            let files = metadata_files(self, &table, &own).await;
+            if let Some(table) = self.swap(&table, &changed).await? {
+                let table = Some(table);
+                return Ok(Some(Forgotten { table, files }));
             }
         }
         Err(Error::commit_failed(
@@ -130,7 +142,8 @@ impl Catalog {
         ))
     }
 
-    /// The row goes last: as long as it is there, whoever calls again finds the files.
+    /// The row goes last: as long as it is there, whoever calls again finds the metadata files. The
+    /// other files are in the run's folders.
     async fn discard_staged(
         &self,
         run: RunId,
@@ -142,51 +155,16 @@ impl Catalog {
             .await
         {
             Ok(table) => {
-                let metadata = table.metadata();
-                let own = metadata
-                    .snapshots()
-                    .map(|snapshot| snapshot.snapshot_id())
-                    .collect();
-                self.delete_manifests(&table, &own).await;
-                for entry in metadata.metadata_log() {
+                for entry in table.metadata().metadata_log() {
                     self.delete_own(ident, &entry.metadata_file).await;
                 }
             }
             Err(Error::Storage { source, .. }) if storage::is_not_found(&source) => {}
             Err(error) => return Err(error),
         }
-        self.delete_folder(&self.warehouse().run_data_location(ident, run))
-            .await?;
         self.delete_own(ident, &location).await;
         self.store().tables().unstage(run).await?;
         Ok(())
-    }
-
-    /// Deletes the manifest lists of snapshots and the manifests that came with them. What cannot
-    /// be read or deleted costs a little space.
-    pub(crate) async fn delete_manifests(&self, table: &LoadedTable, snapshots: &HashSet<i64>) {
-        let metadata = table.metadata();
-        for snapshot in snapshots
-            .iter()
-            .filter_map(|id| metadata.snapshot_by_id(*id))
-        {
-            match manifests(self.file_io(), metadata, snapshot).await {
-                Ok(manifests) => {
-                    let own = manifests
-                        .iter()
-                        .filter(|manifest| snapshots.contains(&manifest.added_snapshot_id));
-                    for manifest in own {
-                        self.delete_own(&table.ident, &manifest.manifest_path).await;
-                    }
-                }
-                Err(error) => {
-                    let (table, snapshot) = (&table.ident, snapshot.snapshot_id());
-                    tracing::warn!(%table, snapshot, %error, "manifests are left behind");
-                }
-            }
-            self.delete_own(&table.ident, snapshot.manifest_list())
-                .await;
-        }
     }
 
     /// Deletes a file if it lies in the table's folder.
@@ -212,4 +190,28 @@ impl Catalog {
         }
         Ok(())
     }
+}
+
+/// A table that knows nothing of a run any more.
+#[derive(Debug, Default)]
+struct Forgotten {
+    table: Option<LoadedTable>,
+    /// Metadata files of the run's snapshots.
+    files: Vec<String>,
+}
+
+/// Schemas that came with these snapshots and that nothing else in the table uses.
+fn schemas_of(metadata: &TableMetadata, own: &HashSet<i64>) -> Vec<i32> {
+    let schema = |snapshot: &Snapshot| snapshot.schema_id();
+    let (own, others): (Vec<&Snapshot>, Vec<&Snapshot>) = metadata
+        .snapshots()
+        .map(AsRef::as_ref)
+        .partition(|snapshot| own.contains(&snapshot.snapshot_id()));
+    let mut used: HashSet<i32> = others.into_iter().filter_map(schema).collect();
+    used.insert(metadata.current_schema_id());
+    let own: HashSet<i32> = own.into_iter().filter_map(schema).collect();
+    own.difference(&used)
+        .copied()
+        .filter(|id| metadata.schema_by_id(*id).is_some())
+        .collect()
 }

@@ -24,6 +24,7 @@ mod discard;
 mod drop;
 mod error;
 mod history;
+mod leftovers;
 mod lock;
 mod name;
 mod namespaces;

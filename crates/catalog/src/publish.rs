@@ -16,6 +16,7 @@ use rat_types::{RunId, TableIdent};
 use crate::Error;
 use crate::catalog::{ATTEMPTS, Catalog, LoadedTable, Pointer, pause};
 use crate::history::{ancestors, is_by};
+use crate::leftovers::metadata_files;
 use crate::rules::{self, Changed};
 
 use plan::{Commit, Plan};
@@ -68,10 +69,16 @@ impl Catalog {
                 return Ok(PublishOutcome::NothingToPublish);
             };
             let (changed, commit) = match self.plan(run, &table).await? {
-                Plan::Done(outcome) => return Ok(outcome),
+                Plan::Done(outcome) => {
+                    // Whoever published may have died before this.
+                    if matches!(outcome, PublishOutcome::AlreadyPublished(_)) {
+                        self.tidy_up(run, ident, table.metadata(), &[]).await;
+                    }
+                    return Ok(outcome);
+                }
                 Plan::Commit(commit) => *commit,
             };
-            if let Some(outcome) = self.carry_out(&table, changed, commit).await? {
+            if let Some(outcome) = self.carry_out(run, &table, changed, commit).await? {
                 return Ok(outcome);
             }
         }
@@ -137,7 +144,23 @@ impl Catalog {
                     .await?
             }
         }
+        self.tidy_up(run, ident, &changed.metadata, &[]).await;
         Ok(Some(PublishOutcome::Published(publication)))
+    }
+
+    /// Deletes what lost attempts of a published run wrote. It is published whether or not this
+    /// succeeds.
+    async fn tidy_up(
+        &self,
+        run: RunId,
+        ident: &TableIdent,
+        metadata: &TableMetadata,
+        replaced: &[String],
+    ) {
+        let deleted = self.delete_leftovers(run, ident, Some(metadata), replaced);
+        if let Err(error) = deleted.await {
+            tracing::warn!(%run, table = %ident, %error, "files of lost attempts are left behind");
+        }
     }
 
     /// `None` if the namespace is there, so that another attempt may come to an end.
@@ -158,6 +181,7 @@ impl Catalog {
     /// The commit itself. `None` if somebody outside this process was faster.
     async fn carry_out(
         &self,
+        run: RunId,
         table: &LoadedTable,
         changed: Changed,
         commit: Commit,
@@ -168,6 +192,7 @@ impl Catalog {
             replaced,
             was_published,
         } = commit;
+        let replaced = metadata_files(self, table, &replaced).await;
         let swapped = match self.swap(table, &changed).await {
             Ok(swapped) => swapped,
             Err(error) => {
@@ -188,8 +213,8 @@ impl Catalog {
         let Some(published) = swapped else {
             return Ok(None);
         };
-        self.delete_manifests(table, &replaced).await;
         let metadata = published.metadata();
+        self.tidy_up(run, &table.ident, metadata, &replaced).await;
         let Some(snapshot) = metadata.snapshot_by_id(snapshot_id) else {
             let message = format!("snapshot {snapshot_id} was published and is not there");
             return Err(Error::Damaged {

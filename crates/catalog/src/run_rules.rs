@@ -2,9 +2,9 @@
 //!
 //! A run adds schemas and exactly one snapshot, and makes that the head of its own branch. It never
 //! touches `main`, the current schema, properties or anything else that somebody outside the run
-//! could see. Its snapshot may add files that lie in the run's own folder of the table, and carry
-//! over what its parent had; so discarding the run is deleting a folder, and no run can make the
-//! table show another table's data.
+//! could see. Its snapshot may add files that lie in the run's own folders of the table, one for
+//! data and one for manifests, and carry over what its parent had; so discarding the run is
+//! deleting these folders, and no run can make the table show another table's data.
 
 use std::collections::HashSet;
 
@@ -141,7 +141,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// Every file that the snapshot adds lies in the run's folder, everything else is carried
+    /// Every file that the snapshot adds lies in the run's folders, everything else is carried
     /// over from its parent.
     async fn check_paths(
         &self,
@@ -150,7 +150,9 @@ impl Catalog {
         snapshot: &Snapshot,
     ) -> Result<(), Error> {
         let (io, metadata) = (self.file_io(), table.metadata());
-        let folder = self.warehouse().table_location(&table.ident);
+        let folder = self
+            .warehouse()
+            .run_metadata_location(&table.ident, scope.run_id);
         let paths = added_paths(io, metadata, snapshot, &folder)
             .await
             .map_err(|error| unreadable(scope, &error))?;

@@ -15,7 +15,9 @@ mod lookup;
 mod producer;
 mod summary;
 
-pub use inspect::{AddedPaths, TableFile, added_files, added_paths, live_files, manifests, totals};
+pub use inspect::{
+    AddedPaths, TableFile, added_files, added_paths, live_entries, live_files, manifests, totals,
+};
 pub use lookup::check_writable;
 pub use producer::SnapshotProducer;
 pub use summary::{READ_SNAPSHOT_PROPERTY, RUN_ID_PROPERTY, Totals};

@@ -11,6 +11,7 @@
 mod atomic;
 mod error;
 mod location;
+mod walk;
 
 use std::fs::{self, File};
 use std::io;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use atomic::{AtomicFile, Existing};
 pub use error::{Error, cause, is_not_found};
 pub use location::{LocationError, local_path, location_of};
+pub use walk::{files_below, remove_unfinished};
 
 use atomic::{blocking, create_folder, sync_folder};
 use location::shorten;
@@ -50,34 +52,6 @@ pub fn file_io_within(root: &Path) -> FileIO {
         root: Some(root.to_owned()),
     }))
     .build()
-}
-
-/// Names of the files in the folder `location`, without its folders; none if it does not exist.
-///
-/// # Errors
-/// The folder cannot be read.
-pub async fn file_names(location: &str) -> Result<Vec<String>, Error> {
-    let folder = local_path(location)?;
-    blocking(move || {
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            result => result.map_err(Error::io("list", &folder))?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(Error::io("list", &folder))?;
-            let is_file = entry
-                .file_type()
-                .map_err(Error::io("list", &folder))?
-                .is_file();
-            // Names that are not UTF-8 cannot stand in Iceberg metadata.
-            if let (true, Ok(name)) = (is_file, entry.file_name().into_string()) {
-                names.push(name);
-            }
-        }
-        Ok(names)
-    })
-    .await
 }
 
 /// Removes the folder `location` if it is empty. Answers whether it is gone.

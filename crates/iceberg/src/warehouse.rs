@@ -71,9 +71,15 @@ impl Warehouse {
         format!("{}/{}", self.location, ident.folder())
     }
 
-    /// Folder of the data files that a run writes: discarding the run is deleting this.
+    /// Folder of the data files that a run writes. With [`Self::run_metadata_location`] this is
+    /// everything: discarding the run is deleting both.
     pub fn run_data_location(&self, ident: &TableIdent, run: RunId) -> String {
         format!("{}/data/{}", self.table_location(ident), run.branch())
+    }
+
+    /// Folder of the manifests and manifest lists that a run writes.
+    pub fn run_metadata_location(&self, ident: &TableIdent, run: RunId) -> String {
+        format!("{}/metadata/{}", self.table_location(ident), run.branch())
     }
 
     /// Folder of a landing zone.
@@ -171,6 +177,10 @@ mod tests {
         assert_eq!(
             lake.run_data_location(&table, run),
             "file:///var/lib/rat/lake/shop/gold/daily/data/run-0190a000-0000-7000-8000-000000000001"
+        );
+        assert_eq!(
+            lake.run_metadata_location(&table, run),
+            "file:///var/lib/rat/lake/shop/gold/daily/metadata/run-0190a000-0000-7000-8000-000000000001"
         );
         let zone = ZoneIdent {
             namespace: "shop".parse().unwrap(),

@@ -245,6 +245,12 @@ impl RunId {
         Self(Uuid::new_v7(timestamp))
     }
 
+    /// When the run was created, if the id tells: a UUID of another version does not.
+    pub fn created_at(&self) -> Option<DateTime<Utc>> {
+        let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
+        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
+    }
+
     /// Name of the Iceberg branch that the run writes: `run-<id>`.
     pub fn branch(&self) -> String {
         format!("run-{}", self.0)

@@ -75,6 +75,38 @@ async fn a_run_whose_runner_was_killed_fails_and_the_next_one_succeeds() -> Resu
 }
 
 #[tokio::test]
+async fn a_runner_that_is_killed_while_it_writes_leaves_no_file() -> Result<()> {
+    let settings = "scheduler:\n  poll_interval: 500ms\n".to_owned();
+    let mut stack = Stack::start(&Options {
+        settings,
+        ..Options::default()
+    })
+    .await?;
+    let table = stack.path().join("lake/shop/gold/wide");
+    // More rows than any machine writes in the time of a test.
+    let endless = "SELECT a.value AS x, b.value AS y, random() AS z
+        FROM generate_series(1, 200000) AS a(value) CROSS JOIN generate_series(1, 200000) AS b(value)";
+    stack
+        .put_pipeline("shop.gold.wide", "pipeline.sql", endless)
+        .await?;
+    let run = stack.start_run("shop.gold.wide").await?;
+    wait_for("the runner to write", async || {
+        Ok(table
+            .join(format!("data/run-{run}"))
+            .read_dir()
+            .is_ok_and(|mut files| files.next().is_some())
+            .then_some(()))
+    })
+    .await?;
+    stack.stop(Process::Runner, Signal::SIGKILL).await?;
+    stack.spawn(Process::Runner)?;
+    let body = stack.finished(&run).await?;
+    assert_eq!(body["error"]["code"], "RUN_LOST", "{body}");
+    assert!(!table.exists(), "the table never was");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_running_run_is_cancelled_at_once_and_leaves_no_table() -> Result<()> {
     let stack = Stack::start(&Options::default()).await?;
     stack

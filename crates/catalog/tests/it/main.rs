@@ -5,6 +5,7 @@
 mod commits;
 mod creation;
 mod errors;
+mod leftovers;
 mod namespaces;
 mod publishing;
 mod run_scope;

@@ -201,6 +201,16 @@ async fn a_forged_snapshot_is_forbidden() {
         .snapshot_for_ref(&run_id(2).branch())
         .unwrap()
         .snapshot_id();
+    let main_list = metadata
+        .current_snapshot()
+        .unwrap()
+        .manifest_list()
+        .to_owned();
+    let foreign_list = metadata
+        .snapshot_by_id(foreign_branch)
+        .unwrap()
+        .manifest_list()
+        .to_owned();
     let other = lake
         .metadata(OTHER)
         .await
@@ -218,6 +228,15 @@ async fn a_forged_snapshot_is_forbidden() {
         with("a manifest list that climbs", &|snapshot| {
             let list = format!("{}/../u/metadata/x.avro", metadata.location());
             snapshot["manifest-list"] = json!(list);
+        }),
+        with(
+            "a manifest list that is not in its own folder",
+            &|snapshot| {
+                snapshot["manifest-list"] = json!(main_list);
+            },
+        ),
+        with("another run's manifest list", &|snapshot| {
+            snapshot["manifest-list"] = json!(foreign_list);
         }),
         with("a manifest list of the system", &|snapshot| {
             snapshot["manifest-list"] = json!("file:///etc/passwd");
@@ -265,7 +284,11 @@ async fn a_forged_snapshot_is_forbidden() {
     for (key, value) in [
         (
             "manifest-list",
-            json!(format!("{}/metadata/none.avro", metadata.location())),
+            json!(format!(
+                "{}/metadata/{}/none.avro",
+                metadata.location(),
+                run_id(1).branch()
+            )),
         ),
         ("snapshot-id", json!(-5)),
         ("schema-id", json!(77)),
@@ -344,7 +367,8 @@ async fn a_run_does_not_pass_off_another_table_as_its_own() {
         .unwrap();
     let list = snapshot.manifest_list().to_owned();
     let bytes = lake.io().new_input(&list).unwrap().read().await.unwrap();
-    let copy = format!("{}/metadata/copy.avro", metadata.location());
+    let own = run_id(1).branch();
+    let copy = format!("{}/metadata/{own}/copy.avro", metadata.location());
     lake.io()
         .new_output(&copy)
         .unwrap()

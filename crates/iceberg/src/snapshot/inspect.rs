@@ -66,6 +66,17 @@ pub async fn live_files(
     snapshot: &Snapshot,
 ) -> Result<Vec<TableFile>, Error> {
     let manifests = manifests(file_io, metadata, snapshot).await?;
+    live_entries(file_io, manifests).await
+}
+
+/// The live data and delete files of these manifests.
+///
+/// # Errors
+/// When a manifest cannot be read.
+pub async fn live_entries(
+    file_io: &FileIO,
+    manifests: Vec<ManifestFile>,
+) -> Result<Vec<TableFile>, Error> {
     select(file_io, manifests, |entry| entry.is_alive()).await
 }
 

@@ -10,6 +10,7 @@ use iceberg::spec::{
     ManifestWriter, ManifestWriterBuilder, Operation, PartitionSpec, SchemaRef, Snapshot, Summary,
     TableMetadata, UNASSIGNED_SEQUENCE_NUMBER,
 };
+use rat_types::RunId;
 use uuid::Uuid;
 
 use super::inspect::{added_files, manifests, read_manifests, totals};
@@ -34,6 +35,8 @@ pub struct SnapshotProducer {
     files: Vec<NewFile>,
     schema: Option<SchemaRef>,
     properties: BTreeMap<String, String>,
+    /// Whose folder of the table's metadata the files go into.
+    run: Option<RunId>,
     snapshot_id: i64,
     uuid: Uuid,
     attempts: u32,
@@ -75,8 +78,8 @@ impl SnapshotProducer {
     /// it left the line of `onto`.
     ///
     /// The files become additions of the new snapshot, with its sequence number, so that deletes
-    /// committed to the other head meanwhile do not hit them. The properties (`rat.run-id`) and
-    /// the schema of `branch_head` are kept. Whether that schema still fits the table is for the
+    /// committed to the other head meanwhile do not hit them. The properties (`rat.run-id`, and
+    /// with it the run's folder) and the schema of `branch_head` are kept. Whether that schema still fits the table is for the
     /// caller to decide.
     ///
     /// # Errors
@@ -121,6 +124,8 @@ impl SnapshotProducer {
             .filter(|(key, _)| key.starts_with("rat."))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
+        let run = producer.properties.get(RUN_ID_PROPERTY);
+        producer.run = run.and_then(|run| run.parse().ok());
         Ok(producer)
     }
 
@@ -131,6 +136,7 @@ impl SnapshotProducer {
             files,
             schema: None,
             properties: BTreeMap::new(),
+            run: None,
             snapshot_id: rand::random_range(1..=i64::MAX),
             uuid: Uuid::new_v4(),
             attempts: 0,
@@ -142,8 +148,10 @@ impl SnapshotProducer {
         }
     }
 
-    /// Names the run that makes the snapshot, in its summary.
-    pub fn with_run_id(self, run_id: impl ToString) -> Self {
+    /// Names the run that makes the snapshot, in its summary, and keeps what is written in the
+    /// folder of that run.
+    pub fn with_run_id(mut self, run_id: RunId) -> Self {
+        self.run = Some(run_id);
         self.with_property(RUN_ID_PROPERTY, run_id.to_string())
     }
 
@@ -318,6 +326,15 @@ impl SnapshotProducer {
         Ok(added)
     }
 
+    /// Where manifests and manifest lists go.
+    fn folder(&self, metadata: &TableMetadata) -> String {
+        let folder = metadata_folder(metadata);
+        match self.run {
+            Some(run) => format!("{folder}/{}", run.branch()),
+            None => folder,
+        }
+    }
+
     fn manifest(
         &mut self,
         metadata: &TableMetadata,
@@ -327,7 +344,7 @@ impl SnapshotProducer {
     ) -> Result<(String, ManifestWriter), Error> {
         let number = self.manifests_written;
         self.manifests_written += 1;
-        let path = format!("{}/{}-m{number}.avro", metadata_folder(metadata), self.uuid);
+        let path = format!("{}/{}-m{number}.avro", self.folder(metadata), self.uuid);
         let output = self
             .file_io
             .new_output(&path)
@@ -350,10 +367,7 @@ impl SnapshotProducer {
     ) -> Result<String, Error> {
         let (id, attempt, uuid) = (self.snapshot_id, self.attempts, self.uuid);
         self.attempts += 1;
-        let path = format!(
-            "{}/snap-{id}-{attempt}-{uuid}.avro",
-            metadata_folder(metadata)
-        );
+        let path = format!("{}/snap-{id}-{attempt}-{uuid}.avro", self.folder(metadata));
         self.lists.push(path.clone());
         let written = async {
             let output = self.file_io.new_output(&path)?.writer().await?;

@@ -11,6 +11,7 @@ use iceberg::spec::{Snapshot, SnapshotReference, SnapshotRetention};
 use iceberg::{TableCreation, TableUpdate};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use rat_types::RunId;
 
 use super::*;
 
@@ -136,8 +137,9 @@ async fn an_append_keeps_what_was_there_and_adds_to_the_totals() {
     let lake = Lake::new();
     let io = lake.io.clone();
     let table = append(&io, lake.table(), MAIN, file("a", 3)).await;
+    let run: RunId = "0190a000-0000-7000-8000-000000000001".parse().unwrap();
     let mut producer = SnapshotProducer::append(io.clone(), vec![file("b", 4)])
-        .with_run_id("r1")
+        .with_run_id(run)
         .with_property("total-records", "99");
     let snapshot = producer.produce(&table, head(&table, MAIN)).await.unwrap();
 
@@ -146,13 +148,19 @@ async fn an_append_keeps_what_was_there_and_adds_to_the_totals() {
     assert_eq!(snapshot.summary().operation, Operation::Append);
     assert_eq!(
         snapshot.summary().additional_properties[RUN_ID_PROPERTY],
-        "r1"
+        run.to_string()
     );
     assert_eq!(figure(&snapshot, "added-records"), Some(4));
     assert_eq!(figure(&snapshot, "total-records"), Some(7));
     assert_eq!(figure(&snapshot, "total-data-files"), Some(2));
     assert_eq!(figure(&snapshot, "total-files-size"), Some(70));
-    assert!(crate::is_inside(&lake.location(), snapshot.manifest_list()));
+    let own = format!("{}/metadata/{}", lake.location(), run.branch());
+    let paths = added_paths(&io, &table, &snapshot, &own).await.unwrap();
+    assert_eq!(
+        paths.manifests.len(),
+        1,
+        "everything is in the run's folder"
+    );
 
     let table = commit(table, snapshot.clone(), MAIN);
     assert_eq!(names(&io, &table, MAIN).await, ["a", "b"]);

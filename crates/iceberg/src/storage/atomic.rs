@@ -4,7 +4,8 @@
 //! name, and then the folder is synced: after a power cut there is either the whole file or none.
 //! Giving the name is a hard link, because a link never replaces what is there; replacing is a
 //! rename and has to be asked for. Whoever drops an [`AtomicFile`] without committing leaves
-//! nothing behind; a killed process may leave one `.….tmp` file, which no reader ever looks at.
+//! nothing behind; a killed process may leave one `.….tmp` file, which no reader ever looks at and
+//! [`super::remove_unfinished`] removes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,6 +18,17 @@ use super::error::Error;
 
 /// Collected before a thread is asked to write, so that small chunks do not cost a hand-over each.
 const BUFFER_BYTES: usize = 256 * 1024;
+
+const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// Whether the file has a name that an [`AtomicFile`] gives until the commit.
+pub(super) fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let id = name
+        .and_then(|name| name.strip_prefix('.'))
+        .and_then(|name| name.strip_suffix(TEMPORARY_SUFFIX));
+    id.is_some_and(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
 
 /// What to do with a file that has the name already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +153,7 @@ impl OpenFile {
 
     fn create(destination: &Path) -> Result<Self, Error> {
         let folder = parent(destination)?;
-        let temporary = folder.join(format!(".{}.tmp", Uuid::new_v4().simple()));
+        let temporary = folder.join(format!(".{}{TEMPORARY_SUFFIX}", Uuid::new_v4().simple()));
         let mut file = new_file(&temporary);
         // More than once: somebody may remove the folder, still empty, as soon as it is there.
         for _ in 0..3 {

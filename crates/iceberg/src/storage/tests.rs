@@ -51,7 +51,7 @@ async fn a_file_is_never_overwritten() {
     assert!(writer.close().await.is_err());
     assert_eq!(io.new_input(&file).unwrap().read().await.unwrap(), "first");
     assert_eq!(
-        file_names(&location_of(folder.path())).await.unwrap(),
+        files_below(&location_of(folder.path())).await.unwrap(),
         ["v1.metadata.json"]
     );
 }
@@ -68,7 +68,7 @@ async fn a_writer_that_is_dropped_or_closed_twice_leaves_no_trace() {
         .unwrap();
     drop(writer);
     assert!(
-        file_names(&location_of(folder.path()))
+        files_below(&location_of(folder.path()))
             .await
             .unwrap()
             .is_empty()

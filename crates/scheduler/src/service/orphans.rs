@@ -1,19 +1,29 @@
-//! Branches and staged tables of runs that have ended.
+//! Branches and staged tables of runs that have ended, and files of processes that were killed.
 //!
-//! A run that ends while the catalog cannot be written leaves them behind, and so does a restored
-//! backup of the database. Looked for at the start and then seldom: it opens every table.
+//! A run that ends while the catalog cannot be written leaves the former behind, and so does a
+//! restored backup of the database. Looked for at the start and then seldom: it opens every table.
+//! For the files every folder of the lake is gone through, which is done once a day.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rat_catalog::RunBranch;
+use tokio::time::Instant;
 
 use super::Shared;
 use crate::retry::chain;
 
+const UNFINISHED_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
 /// Removes them from time to time, until the process ends.
 pub(super) async fn watch(shared: Arc<Shared>) {
+    let mut next_walk = Instant::now();
     loop {
         remove(&shared).await;
+        if next_walk <= Instant::now() {
+            next_walk = Instant::now() + UNFINISHED_INTERVAL;
+            remove_unfinished(&shared).await;
+        }
         let pause = tokio::time::sleep(shared.config.orphans_interval);
         if shared.shutdown.run_until_cancelled(pause).await.is_none() {
             return;
@@ -38,6 +48,16 @@ async fn remove(shared: &Shared) {
             tracing::warn!(error = %chain(&error), "failed to look for what ended runs left");
         }
         None => {}
+    }
+}
+
+async fn remove_unfinished(shared: &Shared) {
+    let walk = shared.catalog.remove_unfinished();
+    if let Some(removed @ 1..) = shared.shutdown.run_until_cancelled(walk).await {
+        tracing::info!(
+            removed,
+            "removed unfinished files of processes that were killed"
+        );
     }
 }
 
