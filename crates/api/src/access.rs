@@ -62,6 +62,8 @@ pub enum Action {
     Delete,
     /// Execute it, or stop it executing.
     Run,
+    /// Give others access to it, take that back, or give it away.
+    Share,
 }
 
 impl Action {
@@ -74,6 +76,41 @@ impl Action {
             Self::Write => "write",
             Self::Delete => "delete",
             Self::Run => "run",
+            Self::Share => "share",
+        }
+    }
+}
+
+/// What a caller may do to the platform itself, as opposed to a resource in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// Read the plugins of the configuration again.
+    PluginsReload,
+    /// Read the audit log.
+    AuditRead,
+}
+
+impl Permission {
+    /// The permission as text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PluginsReload => "plugins.reload",
+            Self::AuditRead => "audit.read",
+        }
+    }
+
+    /// `Ok` for administrators: the rule wherever nobody knows a better one.
+    ///
+    /// # Errors
+    /// [`AccessError::Denied`].
+    pub fn of_administrators(self, identity: &Identity) -> Result<(), AccessError> {
+        match identity.roles.iter().any(|role| role == "admin") {
+            true => Ok(()),
+            false => Err(AccessError::Denied {
+                user: identity.user_id.clone(),
+                action: self.as_str(),
+                resource: "the platform".to_owned(),
+            }),
         }
     }
 }
@@ -87,6 +124,8 @@ pub struct Resource {
     pub id: String,
     /// The namespace it lies in, where there is one.
     pub namespace: Option<NamespaceName>,
+    /// Who owns it; empty where nobody does, or where it does not exist yet.
+    pub owner: String,
 }
 
 impl Resource {
@@ -96,6 +135,7 @@ impl Resource {
             kind,
             id: "*".to_owned(),
             namespace: namespace.cloned(),
+            owner: String::new(),
         }
     }
 
@@ -106,6 +146,7 @@ impl Resource {
             kind,
             id: name.to_string(),
             namespace: Some(name.clone()),
+            owner: String::new(),
         }
     }
 
@@ -126,7 +167,15 @@ impl Resource {
             kind,
             id: ident.to_string(),
             namespace: Some(ident.namespace.clone()),
+            owner: String::new(),
         }
+    }
+
+    /// The same with its owner.
+    #[must_use]
+    pub fn owned_by(mut self, owner: impl Into<String>) -> Self {
+        self.owner = owner.into();
+        self
     }
 
     fn of_table(kind: ResourceKind, ident: &TableIdent) -> Self {
@@ -134,6 +183,7 @@ impl Resource {
             kind,
             id: ident.to_string(),
             namespace: Some(ident.namespace.clone()),
+            owner: String::new(),
         }
     }
 }
@@ -176,6 +226,18 @@ pub trait Enforcer: Send + Sync + 'static {
         action: Action,
     ) -> BoxFuture<'a, Result<(), AccessError>>;
 
+    /// Which of `resources` `identity` may do `action` to: one verdict for each, in their order.
+    /// One call for a whole list.
+    ///
+    /// # Errors
+    /// [`AccessError::Unavailable`]: then nothing may be shown.
+    fn filter<'a>(
+        &'a self,
+        identity: &'a Identity,
+        resources: &'a [Resource],
+        action: Action,
+    ) -> BoxFuture<'a, Result<Vec<bool>, AccessError>>;
+
     /// `Ok` where there is somebody to decide. Asked before requests of which only the catalog
     /// learns what they touch: queries, and everything under `/iceberg`.
     ///
@@ -199,6 +261,15 @@ impl Enforcer for AllowAll {
         _: Action,
     ) -> BoxFuture<'a, Result<(), AccessError>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn filter<'a>(
+        &'a self,
+        _: &'a Identity,
+        resources: &'a [Resource],
+        _: Action,
+    ) -> BoxFuture<'a, Result<Vec<bool>, AccessError>> {
+        Box::pin(std::future::ready(Ok(vec![true; resources.len()])))
     }
 
     fn ready(&self) -> Result<(), AccessError> {

@@ -61,6 +61,15 @@ impl Enforcer for EnforcementDown {
         Box::pin(std::future::ready(self.ready()))
     }
 
+    fn filter<'a>(
+        &'a self,
+        _: &'a Identity,
+        _: &'a [Resource],
+        _: Action,
+    ) -> BoxFuture<'a, Result<Vec<bool>, AccessError>> {
+        Box::pin(std::future::ready(self.ready().map(|()| Vec::new())))
+    }
+
     fn ready(&self) -> Result<(), AccessError> {
         Err(AccessError::Unavailable(self.message.clone()))
     }

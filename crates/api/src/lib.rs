@@ -29,14 +29,20 @@ mod query;
 mod references;
 mod route;
 mod router;
+mod slot;
 mod source_path;
 mod state;
 mod time;
 mod upload;
 
-pub use access::{AccessError, Action, AllowAll, Enforcer, Resource, ResourceKind};
+pub use access::{AccessError, Action, AllowAll, Enforcer, Permission, Resource, ResourceKind};
 pub use down::{AuthenticationDown, EnforcementDown};
 pub use middleware::authentication::{ApiKey, AuthenticationError, Authenticator};
 pub use route::{Guard, ROUTES, Route};
 pub use router::router;
+pub use slot::{
+    CloudCredentials, Credentials, CredentialsRequest, Grant, GrantFilter, GrantPermission, Grantee,
+    Holder, NewGrant, NoCredentials, NoPlugins, NoSharing, Plugins, ReloadError, Reloaded, Sharing,
+    SlotError, SlotState,
+};
 pub use state::{AppState, Config, Parts};

@@ -16,6 +16,7 @@ use rat_types::{Identity, Kind, Secret};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::access::{AccessError, Permission};
 use crate::fault::Fault;
 use crate::route;
 
@@ -75,6 +76,15 @@ pub trait Authenticator: Send + Sync + 'static {
         &'a self,
         credential: Option<&'a Secret>,
     ) -> BoxFuture<'a, Result<Identity, AuthenticationError>>;
+
+    /// `Ok` where `identity` has a permission of the platform.
+    fn authorize<'a>(
+        &'a self,
+        identity: &'a Identity,
+        permission: Permission,
+    ) -> BoxFuture<'a, Result<(), AccessError>> {
+        Box::pin(std::future::ready(permission.of_administrators(identity)))
+    }
 
     /// Whether callers need a credential at all.
     fn is_required(&self) -> bool;

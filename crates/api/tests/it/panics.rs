@@ -20,6 +20,15 @@ impl Enforcer for Panics {
         Box::pin(async { panic!("the secret of {}", "the enforcer") })
     }
 
+    fn filter<'a>(
+        &'a self,
+        _: &'a Identity,
+        _: &'a [Resource],
+        _: Action,
+    ) -> BoxFuture<'a, Result<Vec<bool>, AccessError>> {
+        Box::pin(async { panic!("the secret of {}", "the enforcer") })
+    }
+
     fn ready(&self) -> Result<(), AccessError> {
         Ok(())
     }
