@@ -16,6 +16,7 @@ use crate::health::Health;
 use crate::log_stream::Streams;
 use crate::middleware::authentication::Authenticator;
 use crate::references::References;
+use crate::slot::{CloudCredentials, Plugins, Sharing};
 use crate::upload::PathLocks;
 
 /// Bytes of the longest table commit.
@@ -105,6 +106,12 @@ pub struct Parts {
     pub authenticator: Arc<dyn Authenticator>,
     /// Says who may do what; [`crate::AllowAll`] is the built-in one.
     pub enforcer: Arc<dyn Enforcer>,
+    /// Keeps the grants; [`crate::NoSharing`] is the built-in one.
+    pub sharing: Arc<dyn Sharing>,
+    /// Hands out cloud credentials; [`crate::NoCredentials`] is the built-in one.
+    pub cloud: Arc<dyn CloudCredentials>,
+    /// Looks after the plugins; [`crate::NoPlugins`] where there are none.
+    pub plugins: Arc<dyn Plugins>,
     /// Ends streams when ratd stops.
     pub shutdown: CancellationToken,
 }

@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use rat_api::{
-    AccessError, Action, AllowAll, ApiKey, AppState, Authenticator, Config, Enforcer, Parts,
-    Resource,
+    AccessError, Action, AllowAll, ApiKey, AppState, Authenticator, CloudCredentials, Config,
+    Enforcer, NoCredentials, NoPlugins, NoSharing, Parts, Plugins, Resource, Sharing,
 };
 use rat_catalog::Catalog;
 use rat_scheduler::{Executors, QueryTokens};
@@ -34,6 +34,9 @@ pub(crate) struct Setup {
     /// In the place of the API key.
     pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
     pub(crate) enforcer: Arc<dyn Enforcer>,
+    pub(crate) sharing: Arc<dyn Sharing>,
+    pub(crate) cloud: Arc<dyn CloudCredentials>,
+    pub(crate) plugins: Arc<dyn Plugins>,
     /// Whether there is a runner.
     pub(crate) runner: bool,
     pub(crate) configure: fn(&mut Config),
@@ -45,6 +48,9 @@ impl Default for Setup {
             key: None,
             authenticator: None,
             enforcer: Arc::new(AllowAll),
+            sharing: Arc::new(NoSharing),
+            cloud: Arc::new(NoCredentials),
+            plugins: Arc::new(NoPlugins),
             runner: false,
             configure: |_| {},
         }
@@ -149,6 +155,9 @@ impl Setup {
             ratq: ratq.channel(),
             authenticator: self.authenticator.unwrap_or(built_in),
             enforcer: self.enforcer,
+            sharing: self.sharing,
+            cloud: self.cloud,
+            plugins: self.plugins,
             shutdown: shutdown.clone(),
         });
         let router = rat_api::router(state);

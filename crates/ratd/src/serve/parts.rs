@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use rat_api::AppState;
+use rat_api::{AppState, NoCredentials, NoPlugins, NoSharing};
 use rat_catalog::Catalog;
 use rat_config::{DatabaseSource, Settings};
 use rat_scheduler::{Executors, QueryTokens, RunTokens, Service, WarmPoolExecutor};
@@ -79,6 +79,9 @@ pub(crate) async fn build(
         ratq: grpc::channel(&settings.ratq.address)?,
         authenticator: plugins::authenticator(settings, api_key.as_ref()),
         enforcer: plugins::enforcer(settings),
+        sharing: Arc::new(NoSharing),
+        cloud: Arc::new(NoCredentials),
+        plugins: Arc::new(NoPlugins),
         shutdown: process.shutdown().clone(),
     }));
     Ok(Parts {
