@@ -74,7 +74,10 @@ pub const READ_ELSEWHERE: &[(&str, &str)] = &[
         "the settings file of a daemon without `--config`",
     ),
     ("RAT_URL", "the address of ratd, for the command line `rat`"),
-    ("RAT_LOG", "what the command line `rat` logs, as in `debug`"),
+    (
+        "RAT_LOG",
+        "what the command line `rat` logs, as in `debug` or `info,hyper=debug`",
+    ),
 ];
 
 /// Variables that begin so belong to builds, test suites and `rat dev`.

@@ -57,7 +57,8 @@ pub(crate) struct Server {
     /// Default: `unix:/run/rat/internal.sock`. Since v0.1.
     pub(crate) internal_socket: AddressText,
     /// Origins (`scheme://host[:port]`) whose web pages may call the API from a browser. `*` is
-    /// refused, because the API accepts credentials.
+    /// refused, because the API accepts credentials. Without authentication their hosts are also
+    /// the only names, besides `localhost` and that of `listen`, that requests may be sent to.
     /// Default: `["http://localhost:3000"]`. Since v0.1.
     #[schemars(length(max = 100))]
     pub(crate) cors_origins: Vec<UrlText>,
@@ -83,7 +84,8 @@ pub(crate) struct Server {
     pub(crate) shutdown_timeout: DurationText,
     /// Addresses or blocks (CIDR) of proxies whose `X-Forwarded-For` is believed. Name only what
     /// you run yourself: whoever is in here chooses the client address that is logged and
-    /// limited.
+    /// limited. Only of connections a proxy remains one client, with at most a quarter of
+    /// ratd's 1024: have it keep and reuse them.
     /// Default: `[]`. Since v0.1.
     #[schemars(length(max = 100))]
     pub(crate) trusted_proxies: Vec<BlockText>,
@@ -161,7 +163,8 @@ pub(crate) struct Auth {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Database {
     /// `sqlite:/path` or `postgres://user@host:port/name`. A password is refused here: put the
-    /// whole URL into a file and name it in `url_file`.
+    /// whole URL into a file and name it in `url_file`. TLS is a matter of the URL too, see
+    /// PostgreSQL below.
     /// Default: `sqlite:/var/lib/rat/rat.db`. Since v0.1.
     #[schemars(extend("default" = crate::wire::DATABASE_URL))]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,8 @@ use crate::text::quoted;
 
 /// The deepest nesting; settings need seven levels, a plugin's own ones perhaps a few more.
 const MAX_DEPTH: usize = 64;
+/// Keys of a path that is too deep to be shown.
+const SHOWN_DEPTH: usize = 3;
 /// The largest number of values, counting what aliases stand for.
 const MAX_VALUES: usize = 50_000;
 
@@ -45,10 +47,14 @@ impl Builder {
     fn read(&mut self, text: &str) -> Result<(), Fault> {
         self.faults.extend(line_break_or_not(text));
         for event in Parser::new_from_str(text) {
-            let (event, span) = event.map_err(|error| Fault {
-                position: position(error.marker()),
-                path: Path::default(),
-                message: format!("not valid YAML: {}", error.info()),
+            let (event, span) = event.map_err(|error| match error.info() {
+                // The scanner, which looks ahead, may be the first to find out.
+                "recursion limit exceeded" => self.too_deep(position(error.marker())),
+                info => Fault {
+                    position: position(error.marker()),
+                    path: Path::default(),
+                    message: format!("not valid YAML: {info}"),
+                },
             })?;
             self.accept(event, position(&span.start))?;
         }
@@ -231,12 +237,12 @@ impl Builder {
         self.faults.push(fault);
     }
 
-    /// Without the path, which would be as long as the nesting is deep.
+    /// With the beginning of the path, which is as long as the nesting is deep.
     fn too_deep(&self, position: Position) -> Fault {
         let message = format!("nested more than {MAX_DEPTH} levels deep");
         Fault {
             position,
-            path: Path::default(),
+            path: self.path().prefix(SHOWN_DEPTH),
             message,
         }
     }

@@ -9,6 +9,9 @@ use crate::problem::Path;
 use crate::settings::{Database, DatabaseSource, Storage};
 use crate::{FileReference, wire};
 
+/// rat-sql has the meaning of each, and the other parameters.
+const SSL_MODES: [&str; 4] = ["disable", "prefer", "require", "verify-full"];
+
 pub(super) fn database(wire: &wire::Database, check: &mut Checker) -> Option<Database> {
     let at = |key| Path::dotted("database").key(key);
     let max_connections = check.count(&at("max_connections"), wire.max_connections);
@@ -74,6 +77,10 @@ fn postgres_url(text: &str) -> Result<String, &'static str> {
     if url.host_str().is_none_or(str::is_empty) && !parameter("host") {
         return Err("must name a host (or the folder of a socket, as in ?host=/run/postgresql)");
     }
+    let mode = url.query_pairs().find(|(key, _)| key == "sslmode");
+    if mode.is_some_and(|(_, mode)| !SSL_MODES.contains(&&*mode)) {
+        return Err("must have an sslmode of disable, prefer, require or verify-full, or none");
+    }
     Ok(text.to_owned())
 }
 
@@ -124,6 +131,10 @@ mod tests {
                 "postgresql:///rat?host=/run/postgresql",
                 "postgresql:///rat?host=/run/postgresql",
             ),
+            (
+                "postgres://rat@db/rat?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+                "postgres://rat@db/rat?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+            ),
         ] {
             assert_eq!(database_url(text).as_deref(), Ok(shown));
         }
@@ -138,6 +149,8 @@ mod tests {
             "postgres:///rat",
             "postgres://u:p@host/rat",
             "postgres://u@host/rat?password=p",
+            "postgres://u@host/rat?sslmode=required",
+            "postgres://u@host/rat?sslmode=verify-ca",
         ] {
             assert!(database_url(text).is_err(), "{text:?}");
         }

@@ -66,10 +66,10 @@ fn the_root_example_holds_the_defaults() {
 fn the_commented_out_settings_of_the_root_example_are_right() {
     // Taken in all at once, they collide in exactly these points.
     expect![[r#"
-        rat.yaml:48:13: database.url_file: must not be given together with url
-        rat.yaml:60:8: catalog.uri: is only used with `type: rest`
-        rat.yaml:61:14: catalog.warehouse: is only used with `type: rest`
-        rat.yaml:62:15: catalog.token_file: is only used with `type: rest`
+        rat.yaml:51:13: database.url_file: must not be given together with url
+        rat.yaml:63:8: catalog.uri: is only used with `type: rest`
+        rat.yaml:64:14: catalog.warehouse: is only used with `type: rest`
+        rat.yaml:65:15: catalog.token_file: is only used with `type: rest`
     "#]]
     .assert_eq(&problems(&example_uncommented()));
     let without = |text: &str, line: &str| {
