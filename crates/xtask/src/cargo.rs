@@ -26,18 +26,33 @@ fn cargo() -> Command {
     command
 }
 
-/// Builds the programs and answers with the folder that holds them.
+/// What is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// The programs.
+    Programs,
+    /// The programs, to be measured.
+    Release,
+    /// The programs and all tests, which afterwards only have to be started. What tests need of
+    /// their dependencies, such as tokio's `test-util`, the programs then have too: else cargo
+    /// would compile everything that uses those, and so DataFusion, once for either.
+    ProgramsAndTests,
+}
+
+/// Builds and answers with the folder that holds the programs.
 ///
 /// Always the whole workspace: for a selection of packages cargo picks other features of their
 /// dependencies, and would compile those once more.
-pub(crate) fn build_binaries(release: bool) -> Result<PathBuf> {
+pub(crate) fn build(what: Build) -> Result<PathBuf> {
+    let (arguments, profile): (&[&str], _) = match what {
+        Build::Programs => (&[], "debug"),
+        Build::Release => (&["--release"], "release"),
+        Build::ProgramsAndTests => (&["--bins", "--tests"], "debug"),
+    };
     let mut command = cargo();
-    command.args(["build", "--workspace"]);
-    if release {
-        command.arg("--release");
-    }
+    command.args(["build", "--workspace"]).args(arguments);
     finish(command)?;
-    Ok(target_folder()?.join(if release { "release" } else { "debug" }))
+    Ok(target_folder()?.join(profile))
 }
 
 fn target_folder() -> Result<PathBuf> {

@@ -7,10 +7,13 @@ mod capability;
 mod cargo;
 mod tidy;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use cargo::Build;
 
 /// Builds, runs, tests and measures RAT.
 #[derive(Parser)]
@@ -74,34 +77,40 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Dev { arguments } => dev(&arguments),
-        Command::Demo { arguments } => demo(&arguments),
+        Command::Dev { arguments } => dev(&cargo::build(Build::Programs)?, &arguments),
+        Command::Demo { arguments } => demo(&cargo::build(Build::Programs)?, &arguments),
         Command::Test {
             require_all,
             arguments,
-        } => test(require_all, &arguments),
+        } => {
+            let what = match selects_packages(&arguments) {
+                true => Build::Programs,
+                false => Build::ProgramsAndTests,
+            };
+            test(&cargo::build(what)?, require_all, &arguments)
+        }
         Command::Bench { arguments } => {
-            let binaries = cargo::build_binaries(true)?;
+            let binaries = cargo::build(Build::Release)?;
             cargo::program(&binaries.join("rat-bench"), arguments)
         }
         Command::Lint => lint(),
         Command::Ci => {
             lint()?;
-            test(true, &[])?;
-            demo(&["--once".to_owned()])
+            let binaries = cargo::build(Build::ProgramsAndTests)?;
+            test(&binaries, true, &[])?;
+            demo(&binaries, &["--once".to_owned()])
         }
     }
 }
 
-fn dev(arguments: &[String]) -> Result<()> {
-    let binaries = cargo::build_binaries(false)?;
+fn dev(binaries: &Path, arguments: &[String]) -> Result<()> {
     cargo::program(
         &binaries.join("rat"),
         std::iter::once("dev".to_owned()).chain(arguments.iter().cloned()),
     )
 }
 
-fn demo(arguments: &[String]) -> Result<()> {
+fn demo(binaries: &Path, arguments: &[String]) -> Result<()> {
     let folder = cargo::root().join(".rat/demo");
     let mut all = vec!["--demo".to_owned(), "tpch".to_owned()];
     if !arguments
@@ -111,11 +120,17 @@ fn demo(arguments: &[String]) -> Result<()> {
         all.extend(["--dir".to_owned(), folder.display().to_string()]);
     }
     all.extend(arguments.iter().cloned());
-    dev(&all)
+    dev(binaries, &all)
 }
 
-fn test(require_all: bool, arguments: &[String]) -> Result<()> {
-    let binaries = cargo::build_binaries(false)?;
+/// Whether `arguments` of `cargo test` name packages.
+fn selects_packages(arguments: &[String]) -> bool {
+    arguments
+        .iter()
+        .any(|argument| argument == "-p" || argument.starts_with("--package"))
+}
+
+fn test(binaries: &Path, require_all: bool, arguments: &[String]) -> Result<()> {
     let capabilities = capability::detect(&cargo::root())?;
     let missing: Vec<_> = capabilities
         .iter()
@@ -131,10 +146,7 @@ fn test(require_all: bool, arguments: &[String]) -> Result<()> {
     if require_all {
         environment.push(("RAT_REQUIRE_ALL".into(), "1".into()));
     }
-    let selected = if arguments
-        .iter()
-        .any(|argument| argument == "-p" || argument == "--package")
-    {
+    let selected = if selects_packages(arguments) {
         vec!["test".to_owned()]
     } else {
         vec!["test".to_owned(), "--workspace".to_owned()]
