@@ -11,7 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::fault::Fault;
 use crate::middleware::{
-    access_log, audit, authentication, body_limit, client_address, cors, envelope, panic,
+    access_log, audit, authentication, body_limit, client_address, cors, envelope, host, panic,
     rate_limit, request_id, security_headers, timeout,
 };
 use crate::route;
@@ -45,6 +45,10 @@ pub(crate) fn wrap(routes: Router, state: &AppState) -> Router {
         iceberg: config.iceberg_body_limit,
         upload: config.upload_limit,
     };
+    let hosts = match state.authenticator.is_required() {
+        true => host::Hosts::any(),
+        false => host::Hosts::configured(config),
+    };
     let times = timeout::Limits {
         request: config.request_timeout,
         query: config.query_timeout,
@@ -57,6 +61,7 @@ pub(crate) fn wrap(routes: Router, state: &AppState) -> Router {
         .layer(from_fn_with_state(proxies, client_address::find))
         .layer(from_fn(access_log::record))
         .layer(CatchPanicLayer::custom(panic::respond))
+        .layer(from_fn_with_state(hosts, host::check))
         .layer(from_fn_with_state(origins, cors::refuse_foreign))
         .layer(from_fn_with_state(bodies, body_limit::apply))
         .layer(DefaultBodyLimit::disable())

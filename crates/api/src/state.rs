@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rat_catalog::Catalog;
-use rat_config::{Cidr, RateLimit, Settings};
+use rat_config::{Address, Cidr, RateLimit, Settings};
 use rat_scheduler::{Handle, QueryTokens};
 use rat_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,8 @@ const QUERY_GRACE: Duration = Duration::from_secs(15);
 pub struct Config {
     /// Origins whose web pages may call, in the form in which a browser sends them.
     pub cors_origins: Vec<String>,
+    /// Host that the public listener is configured with; `None` for a Unix socket.
+    pub listen_host: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Cidr>,
     /// Requests per client address; `None` is no limit.
@@ -64,6 +66,10 @@ impl Config {
         let body_limit = server.body_limit.as_u64();
         Self {
             cors_origins: server.cors_origins.clone(),
+            listen_host: match &server.listen {
+                Address::Tcp { host, .. } => Some(host.clone()),
+                Address::Unix(_) => None,
+            },
             trusted_proxies: server.trusted_proxies.clone(),
             rate_limit: server.rate_limit,
             body_limit,

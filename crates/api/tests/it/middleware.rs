@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::stream;
 use http::{Method, Request};
 use rat_config::RateLimit;
+use rat_service::listen::Peer;
 use serde_json::json;
 
 use crate::support::{Setup, api, json as json_request, peer, request, with};
@@ -267,20 +268,20 @@ async fn a_foreign_page_changes_nothing() {
             "/api/v1/runs",
             &json!({"namespace": "default", "layer": "silver", "pipeline": "a"}),
         );
-        with(with(post, "origin", origin), "host", "rat.example:8080")
+        with(with(post, "origin", origin), "host", "rat.localhost:8080")
     };
     for foreign in [
         "http://evil.example",
         "null",
-        "http://rat.example",
-        "http://rat.example:80801",
+        "http://rat.localhost",
+        "http://rat.localhost:80801",
     ] {
         api.send(post(foreign)).await.refused(403, "FORBIDDEN");
     }
     for own in [
         "http://localhost:3000",
-        "http://rat.example:8080",
-        "https://rat.example:8080",
+        "http://rat.localhost:8080",
+        "https://rat.localhost:8080",
     ] {
         api.send(post(own)).await.expect(202);
     }
@@ -291,6 +292,56 @@ async fn a_foreign_page_changes_nothing() {
     );
     api.send(behind_proxy).await.expect(202);
     assert_eq!(api.get("/api/v1/runs").await.expect(200)["total"], 4);
+}
+
+#[tokio::test]
+async fn a_page_that_rebound_its_name_to_us_reads_nothing() {
+    let setup = || Setup {
+        configure: |config| {
+            config.cors_origins = vec!["https://rat.example".to_owned()];
+            config.listen_host = Some("lake.internal".to_owned());
+        },
+        ..Setup::default()
+    };
+    let open = setup().start().await;
+    let get = |path: &str, host: &str| with(request(Method::GET, path), "host", host);
+    let path = "/api/v1/namespaces";
+    for known in [
+        "127.0.0.1:8080",
+        "localhost",
+        "rat.example:8080",
+        "lake.internal",
+    ] {
+        open.send(get(path, known)).await.expect(200);
+    }
+    let message = open
+        .send(get(path, "evil.example:8080"))
+        .await
+        .refused(403, "FORBIDDEN");
+    assert!(message.contains("server.cors_origins"), "{message}");
+    let two = with(get(path, "localhost"), "host", "evil.example");
+    open.send(two).await.refused(403, "FORBIDDEN");
+    let absolute = with(
+        request(Method::GET, "http://evil.example/api/v1/namespaces"),
+        "host",
+        "localhost",
+    );
+    open.send(absolute).await.refused(403, "FORBIDDEN");
+    let iceberg = open.send(get("/iceberg/v1/config", "evil.example")).await;
+    let error = iceberg.expect(403)["error"].clone();
+    assert_eq!(error["type"], "ForbiddenException");
+    assert_eq!(error["code"], 403);
+
+    let mut socket = get(path, "evil.example");
+    socket.extensions_mut().insert(Peer::Unix(None));
+    open.send(socket).await.expect(200);
+    let locked = Setup {
+        key: Some("k"),
+        ..setup()
+    };
+    let locked = locked.start().await;
+    let with_key = with(get(path, "proxied.example"), "x-api-key", "k");
+    locked.send(with_key).await.expect(200);
 }
 
 fn limited(config: &mut rat_api::Config) {
