@@ -18,6 +18,7 @@ pub const MAX_DESCRIPTION_CHARS: usize = 5_000;
 
 pub(crate) const CONFIG_FILE: &str = "config.yaml";
 const MAX_CONFIG_BYTES: usize = 64 * 1024;
+const MAX_CONFIG_DEPTH: usize = 64;
 
 const SUPPORTED: &[&str] = &["description", "materialized", "merge_strategy"];
 
@@ -97,6 +98,24 @@ fn known_keys() -> impl Iterator<Item = &'static str> {
         .chain(REFUSED.iter().map(|(key, _)| *key))
 }
 
+/// The line in which too many brackets are open, those within texts included: the parser takes
+/// time for each of them, again and again.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut is_too_deep = |char| {
+        match char {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > MAX_CONFIG_DEPTH
+    };
+    let at = text
+        .lines()
+        .position(|line| line.chars().any(&mut is_too_deep));
+    at.map(|line| line + 1)
+}
+
 fn read_yaml(text: &str, problems: &mut Vec<Problem>) -> BTreeMap<String, Given> {
     let mut fail = |line, message: String| problems.push(Problem::new(CONFIG_FILE, line, message));
     if text.len() > MAX_CONFIG_BYTES {
@@ -107,6 +126,11 @@ fn read_yaml(text: &str, problems: &mut Vec<Problem>) -> BTreeMap<String, Given>
                 text.len()
             ),
         );
+        return BTreeMap::new();
+    }
+    if let Some(line) = too_deep(text) {
+        let message = format!("values are nested more than {MAX_CONFIG_DEPTH} levels deep");
+        fail(Some(line), message);
         return BTreeMap::new();
     }
     let mapping = match serde_yaml::from_str(text) {
@@ -297,6 +321,19 @@ mod tests {
         assert!(problems[0].line.is_some());
         let (_, problems) = read("SELECT 1", "- a\n- b\n");
         assert!(problems[0].message.contains("mapping"));
+    }
+
+    /// The parser's own limit is looked at after it has spent seconds on such a text.
+    #[test]
+    fn deep_nesting_is_refused_before_it_is_parsed() {
+        let text = format!("description: ok\nmerge_strategy: {}", "[".repeat(50_000));
+        let (_, problems) = read("SELECT 1", &text);
+        assert_eq!(
+            problems[0].to_string(),
+            "config.yaml:2: values are nested more than 64 levels deep"
+        );
+        let (_, problems) = read("SELECT 1", &format!("description: '{}'", "[x]".repeat(100)));
+        assert_eq!(problems, []);
     }
 
     #[test]
