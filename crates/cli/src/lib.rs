@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Arguments, DevChildArguments};
 
@@ -81,13 +82,20 @@ fn refuse(error: &clap::Error) -> ExitCode {
     ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
 }
 
-/// Diagnostics for whoever asks with RUST_LOG, and only then.
+/// Diagnostics for whoever asks with RAT_LOG, and only then.
 fn start_tracing() {
-    let Ok(filter) = std::env::var("RUST_LOG") else {
+    let Some(directives) = std::env::var_os("RAT_LOG") else {
         return;
     };
+    let filter = match EnvFilter::try_new(directives.to_string_lossy()) {
+        Ok(filter) => filter,
+        Err(error) => {
+            let console = output::Console::new(output::Settings::detect(true));
+            return console.note(&format!("RAT_LOG is ignored: {error}"));
+        }
+    };
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_env_filter(filter)
         .with_writer(io::stderr);
     // It can only fail where a subscriber is set already.
     let _ = subscriber.try_init();

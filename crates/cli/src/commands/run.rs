@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use rat_types::{RunStatus, TableIdent};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,8 @@ pub(super) async fn execute(session: &Session, arguments: &RunArguments) -> Resu
     if selected.is_empty() {
         require_namespace(client, arguments.namespace.as_ref()).await?;
     }
-    let mut graph = Graph::new(&all, &selected)?;
+    let mut graph = Graph::new(&all, &selected)
+        .context("nothing was started, because none of these pipelines can be the first")?;
     if arguments.stale {
         let mut successes = last_successes(client, &selected, &all).await?;
         forget_unseen(client, &selected, &all, &mut successes).await?;

@@ -292,3 +292,35 @@ fn into_a_pipe_long_texts_are_written_whole() {
         assert!(out.contains(long.trim()), "{command}: {out}");
     }
 }
+
+#[test]
+fn pipelines_that_read_each_other_are_named_and_nothing_is_started() {
+    let pipeline = |namespace: &str, name: &str, on: &[&str]| json!({"namespace": namespace, "layer": "gold", "name": name, "depends_on": on});
+    let listed = json!({"pipelines": [
+        pipeline("n", "a", &["n.gold.c"]), pipeline("n", "b", &["n.gold.a"]),
+        pipeline("n", "c", &["n.gold.b"]), pipeline("n", "d", &["n.gold.c"]),
+        pipeline("n", "x", &[]), pipeline("m", "y", &[])], "total": 6});
+    let server = Server::start(move |request| match request.route() {
+        ("GET", "/api/v1/pipelines") => ok(listed.clone()),
+        _ => error(500, "INTERNAL", "nothing else is asked for"),
+    });
+    let cycle = "error: nothing was started, because none of these pipelines can be the first: \
+                 dependency cycle: n.gold.a → n.gold.c → n.gold.b → n.gold.a\n";
+    for selection in [
+        &["--all"][..],
+        &["--all", "--namespace", "n", "-o", "json"],
+        &["--all", "--stale"],
+        &["n.gold.x", "n.gold.a", "n.gold.b", "n.gold.c"],
+    ] {
+        let (code, out, err) = server.rat(&[&["run"], selection].concat());
+        assert_eq!((code, out.as_str(), err.as_str()), (1, "", cycle));
+    }
+    // With one of them left out, the others still wait for each other by way of it.
+    let (code, _, err) = server.rat(&["run", "n.gold.a", "n.gold.b", "--wait"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("n.gold.a → n.gold.b → n.gold.a"), "{err}");
+    assert_eq!(server.changes(), Vec::<String>::new());
+    // One that is not selected and not in between harms nobody.
+    server.rat(&["run", "--all", "--namespace", "m"]);
+    assert_eq!(server.changes(), ["POST /api/v1/runs"]);
+}

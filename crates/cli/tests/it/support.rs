@@ -17,7 +17,7 @@ pub(crate) fn rat() -> Command {
     }
     command
         .env("NO_COLOR", "1")
-        .env_remove("RUST_LOG")
+        .env_remove("RAT_LOG")
         .stdin(Stdio::null());
     command
 }

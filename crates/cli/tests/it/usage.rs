@@ -140,6 +140,25 @@ fn the_version_is_printed() {
 }
 
 #[test]
+fn diagnostics_are_shown_to_whoever_asks_and_on_standard_error() {
+    let server = Server::start(|_| ok(serde_json::json!({"status": "ok"})));
+    let health = |log: Option<&str>| {
+        let mut command = rat();
+        command.args(["--server", &server.url, "health", "-o", "json"]);
+        log.map(|log| command.env("RAT_LOG", log));
+        run(&mut command)
+    };
+    let (code, out, err) = health(None);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let (code, same, err) = health(Some("debug"));
+    assert_eq!((code, &same), (0, &out));
+    assert!(err.contains("DEBUG"), "{err}");
+    let (code, same, err) = health(Some("loud=very"));
+    assert_eq!((code, &same), (0, &out));
+    assert!(err.starts_with("RAT_LOG is ignored: "), "{err}");
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let command = format!("{} completions bash | head -1", env!("CARGO_BIN_EXE_rat"));
     let output = std::process::Command::new("/bin/sh")
