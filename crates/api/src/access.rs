@@ -110,6 +110,7 @@ impl Permission {
                 user: identity.user_id.clone(),
                 action: self.as_str(),
                 resource: "the platform".to_owned(),
+                reason: "needs the role admin".to_owned(),
             }),
         }
     }
@@ -200,6 +201,8 @@ pub enum AccessError {
         action: &'static str,
         /// Kind and id of the resource.
         resource: String,
+        /// Why, in the words of who decided; for the audit log, callers do not see it.
+        reason: String,
     },
     /// Nobody is there to say.
     #[error("access control is not available: {0}")]

@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use rat_types::{Identity, Secret};
 
 use crate::access::{AccessError, Action, Enforcer, Resource};
-use crate::middleware::authentication::{AuthenticationError, Authenticator};
+use crate::middleware::authentication::{AuthenticationError, Authenticator, Verified};
 
 /// In the place of an auth plugin that is down: nobody is let in, whatever they present.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ impl Authenticator for AuthenticationDown {
     fn authenticate<'a>(
         &'a self,
         _: Option<&'a Secret>,
-    ) -> BoxFuture<'a, Result<Identity, AuthenticationError>> {
+    ) -> BoxFuture<'a, Result<Verified, AuthenticationError>> {
         let refused = AuthenticationError::Unavailable(self.message.clone());
         Box::pin(std::future::ready(Err(refused)))
     }

@@ -37,7 +37,9 @@ mod upload;
 
 pub use access::{AccessError, Action, AllowAll, Enforcer, Permission, Resource, ResourceKind};
 pub use down::{AuthenticationDown, EnforcementDown};
-pub use middleware::authentication::{ApiKey, AuthenticationError, Authenticator};
+pub use middleware::authentication::{
+    ApiKey, AuthenticationError, Authenticator, Verification, Verified,
+};
 pub use route::{Guard, ROUTES, Route};
 pub use router::router;
 pub use slot::{

@@ -5,6 +5,7 @@
 //! proxies usually name a user are gone too: the only way to be somebody is the authenticator.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -41,6 +42,48 @@ const MORE_IDENTITY_HEADERS: [&str; 4] = [
     "x-authenticated-",
 ];
 
+/// Who calls, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The caller.
+    pub identity: Identity,
+    /// How that is known, for the log.
+    pub by: Verification,
+}
+
+/// How it is known who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// No credential is needed: everybody is the same.
+    Open,
+    /// The API key was presented.
+    ApiKey,
+    /// The auth plugin said so, to this request.
+    Plugin,
+    /// The auth plugin said so, to an earlier request with the same credential, this long ago.
+    Cached(Duration),
+}
+
+impl Verification {
+    /// How, as the log says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::ApiKey => "api_key",
+            Self::Plugin => "plugin",
+            Self::Cached(_) => "cache",
+        }
+    }
+
+    /// How old the verification is.
+    pub fn age(self) -> Duration {
+        match self {
+            Self::Open | Self::ApiKey | Self::Plugin => Duration::ZERO,
+            Self::Cached(age) => age,
+        }
+    }
+}
+
 /// Why a caller was not recognised.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthenticationError {
@@ -75,7 +118,7 @@ pub trait Authenticator: Send + Sync + 'static {
     fn authenticate<'a>(
         &'a self,
         credential: Option<&'a Secret>,
-    ) -> BoxFuture<'a, Result<Identity, AuthenticationError>>;
+    ) -> BoxFuture<'a, Result<Verified, AuthenticationError>>;
 
     /// `Ok` where `identity` has a permission of the platform.
     fn authorize<'a>(
@@ -105,14 +148,20 @@ impl ApiKey {
         }
     }
 
-    fn check(&self, credential: Option<&Secret>) -> Result<Identity, AuthenticationError> {
+    fn check(&self, credential: Option<&Secret>) -> Result<Verified, AuthenticationError> {
         let Some(expected) = self.digest else {
-            return Ok(Identity::anonymous());
+            return Ok(Verified {
+                identity: Identity::anonymous(),
+                by: Verification::Open,
+            });
         };
         let presented = credential.ok_or(AuthenticationError::Missing)?;
         // Digests have one length, so that the comparison tells nothing about the key's.
         match bool::from(digest_of(presented.expose()).ct_eq(&expected)) {
-            true => Ok(Identity::api_key()),
+            true => Ok(Verified {
+                identity: Identity::api_key(),
+                by: Verification::ApiKey,
+            }),
             false => Err(AuthenticationError::Refused),
         }
     }
@@ -126,7 +175,7 @@ impl Authenticator for ApiKey {
     fn authenticate<'a>(
         &'a self,
         credential: Option<&'a Secret>,
-    ) -> BoxFuture<'a, Result<Identity, AuthenticationError>> {
+    ) -> BoxFuture<'a, Result<Verified, AuthenticationError>> {
         Box::pin(std::future::ready(self.check(credential)))
     }
 
@@ -152,8 +201,14 @@ pub(crate) async fn apply(
         Err(error) => Err(error),
     };
     match found {
-        Ok(identity) => {
-            tracing::debug!(user = identity.user_id, "authenticated");
+        Ok(Verified { identity, by }) => {
+            // With the request's id, which is in the span: every answer can be traced to this.
+            tracing::debug!(
+                user = identity.user_id,
+                by = by.as_str(),
+                age_ms = u64::try_from(by.age().as_millis()).unwrap_or(u64::MAX),
+                "authenticated"
+            );
             request.extensions_mut().insert(identity);
             next.run(request).await
         }
@@ -280,7 +335,9 @@ mod tests {
     fn only_the_key_itself_opens() {
         let key = Secret::new("correct horse");
         let locked = ApiKey::new(Some(&key));
-        assert_eq!(locked.check(Some(&key)), Ok(Identity::api_key()));
+        let verified = locked.check(Some(&key)).unwrap();
+        assert_eq!(verified.identity, Identity::api_key());
+        assert_eq!(verified.by, Verification::ApiKey);
         assert_eq!(locked.check(None), Err(AuthenticationError::Missing));
         for wrong in ["", "correct hors", "correct horse ", "Correct horse", "x"] {
             let wrong = Secret::new(wrong);
@@ -289,10 +346,9 @@ mod tests {
                 Err(AuthenticationError::Refused)
             );
         }
-        assert_eq!(
-            ApiKey::new(None).check(Some(&key)),
-            Ok(Identity::anonymous())
-        );
+        let open = ApiKey::new(None).check(Some(&key)).unwrap();
+        assert_eq!(open.identity, Identity::anonymous());
+        assert_eq!(open.by, Verification::Open);
     }
 
     #[test]

@@ -317,6 +317,7 @@ impl Enforcer for Recorder {
                 user: identity.user_id.clone(),
                 action: action.as_str(),
                 resource: resource.id.clone(),
+                reason: "a recorder denies everything".to_owned(),
             }),
         };
         Box::pin(std::future::ready(answer))
