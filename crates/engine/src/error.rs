@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use rat_pipeline::{Problems, RenderError};
+use rat_pipeline::{Problems, RenderError, TooComplex};
 use rat_types::{Kind, RunFailure, TableIdent};
 
 use crate::lake;
@@ -28,6 +28,9 @@ pub enum Error {
         /// What the planner says.
         message: String,
     },
+    /// The statement would take too long to plan.
+    #[error(transparent)]
+    TooComplex(#[from] TooComplex),
     /// The statement does something else than read.
     #[error("only a query is allowed here ({allowed}), not {statement}")]
     NotAQuery {
@@ -174,6 +177,7 @@ impl Error {
         match self {
             Self::Pipeline(problems) => problems.kind(),
             Self::Template(error) => error.kind(),
+            Self::TooComplex(error) => error.kind(),
             Self::Sql { .. }
             | Self::NotAQuery { .. }
             | Self::TableNotReferenced { .. }
@@ -201,6 +205,7 @@ impl Error {
         match self {
             Self::Pipeline(problems) => problems.reason(),
             Self::Template(error) => error.reason(),
+            Self::TooComplex(error) => error.reason(),
             Self::Sql { .. } => "SQL_INVALID",
             Self::NotAQuery { .. } => "SQL_NOT_READ_ONLY",
             Self::TableNotFound { .. } => "TABLE_NOT_FOUND",

@@ -16,7 +16,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result, exec_err, plan_err};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{
@@ -30,6 +31,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 use datafusion::sql::TableReference;
+use rat_pipeline::MAX_SQL_NESTING;
 
 use rule::Rule;
 use size::Argument;
@@ -175,10 +177,14 @@ fn check(
 #[derive(Debug)]
 struct BoundingPlanner(Arc<dyn ExprPlanner>);
 
-fn bound_planned<T>(result: PlannerResult<T>) -> PlannerResult<T> {
+fn bound_planned<T>(result: PlannerResult<T>) -> Result<PlannerResult<T>> {
     match result {
-        PlannerResult::Planned(expr) => PlannerResult::Planned(bound_expr(expr)),
-        PlannerResult::Original(given) => PlannerResult::Original(given),
+        PlannerResult::Planned(expr) => {
+            let expr = bound_expr(expr);
+            check_nesting(&expr)?;
+            Ok(PlannerResult::Planned(expr))
+        }
+        PlannerResult::Original(given) => Ok(PlannerResult::Original(given)),
     }
 }
 
@@ -192,13 +198,33 @@ fn bound_expr(expr: Expr) -> Expr {
     }
 }
 
+/// A chain of operators such as `x[1][1]` may become functions within each other, each of which is
+/// given a name that has the names of all others in it, again and again.
+fn check_nesting(expr: &Expr) -> Result<()> {
+    let mut open = vec![(expr, 0)];
+    while let Some((expr, depth)) = open.pop() {
+        let depth = depth + usize::from(matches!(expr, Expr::ScalarFunction(_)));
+        if depth > MAX_SQL_NESTING {
+            return plan_err!(
+                "the statement has operators that stand for functions, nested deeper than \
+                 {MAX_SQL_NESTING} levels"
+            );
+        }
+        expr.apply_children(|child| {
+            open.push((child, depth));
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    Ok(())
+}
+
 impl ExprPlanner for BoundingPlanner {
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        self.0.plan_binary_op(expr, schema).map(bound_planned)
+        self.0.plan_binary_op(expr, schema).and_then(bound_planned)
     }
 
     fn plan_field_access(
@@ -206,7 +232,9 @@ impl ExprPlanner for BoundingPlanner {
         expr: RawFieldAccessExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        self.0.plan_field_access(expr, schema).map(bound_planned)
+        self.0
+            .plan_field_access(expr, schema)
+            .and_then(bound_planned)
     }
 
     fn plan_array_literal(
@@ -214,11 +242,13 @@ impl ExprPlanner for BoundingPlanner {
         exprs: Vec<Expr>,
         schema: &DFSchema,
     ) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_array_literal(exprs, schema).map(bound_planned)
+        self.0
+            .plan_array_literal(exprs, schema)
+            .and_then(bound_planned)
     }
 
     fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_position(args).map(bound_planned)
+        self.0.plan_position(args).and_then(bound_planned)
     }
 
     fn plan_dictionary_literal(
@@ -228,15 +258,15 @@ impl ExprPlanner for BoundingPlanner {
     ) -> Result<PlannerResult<RawDictionaryExpr>> {
         self.0
             .plan_dictionary_literal(expr, schema)
-            .map(bound_planned)
+            .and_then(bound_planned)
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_extract(args).map(bound_planned)
+        self.0.plan_extract(args).and_then(bound_planned)
     }
 
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_substring(args).map(bound_planned)
+        self.0.plan_substring(args).and_then(bound_planned)
     }
 
     fn plan_struct_literal(
@@ -246,15 +276,15 @@ impl ExprPlanner for BoundingPlanner {
     ) -> Result<PlannerResult<Vec<Expr>>> {
         self.0
             .plan_struct_literal(args, is_named_struct)
-            .map(bound_planned)
+            .and_then(bound_planned)
     }
 
     fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_overlay(args).map(bound_planned)
+        self.0.plan_overlay(args).and_then(bound_planned)
     }
 
     fn plan_make_map(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_make_map(args).map(bound_planned)
+        self.0.plan_make_map(args).and_then(bound_planned)
     }
 
     fn plan_compound_identifier(

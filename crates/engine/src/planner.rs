@@ -56,7 +56,7 @@ impl Planner<'_> {
         pin(self.tables, namespace, &wanted, pinned)
             .await
             .map_err(|error| self.explain(error))?;
-        let session = self.sessions.open(namespace);
+        let mut session = self.sessions.open(namespace);
         let named: BTreeMap<TableIdent, _> = pinned
             .iter()
             .filter(|(ident, _)| wanted.contains(*ident))

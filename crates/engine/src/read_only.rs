@@ -170,7 +170,7 @@ impl ReadOnlySession {
         }
         let mut pinned = Pinned::new();
         pin(tables, namespace, &wanted, &mut pinned).await?;
-        let session = self.sessions.open(namespace);
+        let mut session = self.sessions.open(namespace);
         session.add_tables(pinned)?;
         let mut plan = session.plan(parsed.statement, Purpose::Query).await?;
         let is_rows = !matches!(

@@ -5,7 +5,7 @@
 //! open a file by its name: no information schema, no file tables, no factories for tables or
 //! functions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream, execute_stream_partitioned};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart};
 use rat_types::{NamespaceName, TableIdent};
 
 use crate::statement::{self, Purpose};
@@ -86,6 +87,7 @@ impl Sessions {
         Session {
             context,
             namespace: namespace.clone(),
+            widths: HashMap::new(),
         }
     }
 }
@@ -94,6 +96,8 @@ impl Sessions {
 pub(crate) struct Session {
     context: SessionContext,
     namespace: NamespaceName,
+    /// Columns of each table, by catalog, schema and name.
+    widths: HashMap<[String; 3], usize>,
 }
 
 impl Session {
@@ -103,7 +107,7 @@ impl Session {
 
     /// Makes tables of the lake known.
     pub(crate) fn add_tables(
-        &self,
+        &mut self,
         tables: BTreeMap<TableIdent, Arc<dyn TableProvider>>,
     ) -> Result<(), Error> {
         for (ident, table) in tables {
@@ -118,17 +122,24 @@ impl Session {
     }
 
     /// Makes the table of a call known.
-    pub(crate) fn add_call(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<(), Error> {
-        self.add(self.namespace.as_str(), CALLS, name, table)
+    pub(crate) fn add_call(
+        &mut self,
+        name: &str,
+        table: Arc<dyn TableProvider>,
+    ) -> Result<(), Error> {
+        let namespace = self.namespace.clone();
+        self.add(namespace.as_str(), CALLS, name, table)
     }
 
     fn add(
-        &self,
+        &mut self,
         catalog: &str,
         schema: &str,
         name: &str,
         table: Arc<dyn TableProvider>,
     ) -> Result<(), Error> {
+        let key = [catalog, schema, name].map(str::to_owned);
+        self.widths.insert(key, table.schema().fields().len());
         let catalog = self.context.catalog(catalog).unwrap_or_else(|| {
             let new: Arc<dyn CatalogProvider> = Arc::new(MemoryCatalogProvider::new());
             self.context.register_catalog(catalog, Arc::clone(&new));
@@ -146,12 +157,35 @@ impl Session {
         Ok(())
     }
 
+    /// Columns of the table that `name` stands for.
+    fn width(&self, name: &ObjectName) -> Option<usize> {
+        let part = |place: &ObjectNamePart| {
+            let ident = place.as_ident()?;
+            Some(match ident.quote_style {
+                Some(_) => ident.value.clone(),
+                None => ident.value.to_ascii_lowercase(),
+            })
+        };
+        let parts: Vec<String> = name.0.iter().map(part).collect::<Option<_>>()?;
+        let namespace = || self.namespace.to_string();
+        let key = match <[String; 3]>::try_from(parts) {
+            Ok(full) => full,
+            Err(parts) => match <[String; 2]>::try_from(parts) {
+                Ok([schema, table]) => [namespace(), schema, table],
+                Err(mut parts) => [namespace(), CALLS.to_owned(), parts.pop()?],
+            },
+        };
+        self.widths.get(&key).copied()
+    }
+
     /// The logical plan, which only reads.
     pub(crate) async fn plan(
         &self,
         statement: Statement,
         purpose: Purpose,
     ) -> Result<LogicalPlan, Error> {
+        // Once more, now that the columns of tables are known.
+        statement::check_size(&statement, &|name| self.width(name))?;
         let plan = self.context.state().statement_to_plan(statement).await;
         let plan = plan.map_err(|error| match purpose {
             Purpose::Pipeline => Error::from(error).in_rendered(),

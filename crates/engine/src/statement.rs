@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use rat_pipeline::{MAX_SQL_NESTING, MAX_SQL_OPERATORS};
+use rat_pipeline::{MAX_SQL_NESTING, check_sql_text, check_sql_tree};
 
 use crate::Error;
 use crate::landing::Call;
@@ -74,7 +74,7 @@ pub(crate) fn parse(sql: &str, purpose: Purpose) -> Result<Parsed, Error> {
             "the statement has {length} bytes, at most {MAX_SQL_BYTES} are allowed"
         )));
     }
-    check_operators(sql)?;
+    check_sql_text(sql)?;
     let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(MAX_SQL_NESTING)
@@ -89,6 +89,7 @@ pub(crate) fn parse(sql: &str, purpose: Purpose) -> Result<Parsed, Error> {
             "there are {count} statements, write exactly one"
         )));
     }
+    check_size(&statement, &|_| None)?;
     let mut visitor = FunctionVisitor {
         purpose,
         calls: Vec::new(),
@@ -117,13 +118,16 @@ pub(crate) fn parse(sql: &str, purpose: Purpose) -> Result<Parsed, Error> {
     })
 }
 
-/// What is no text of SQL is left to the parser, which says so better.
-fn check_operators(sql: &str) -> Result<(), Error> {
-    match rat_pipeline::count_sql_operators(sql) {
-        Some(count) if count > MAX_SQL_OPERATORS => Err(Error::sql(format!(
-            "the statement has {count} operators and joins, at most {MAX_SQL_OPERATORS} are \
-             allowed; write long lists of conditions as IN (…) or as a table"
-        ))),
+/// Refuses a statement that would take too long to plan. `width` is the number of columns of a
+/// table, where it is known.
+pub(crate) fn check_size(
+    statement: &Statement,
+    width: &dyn Fn(&ObjectName) -> Option<usize>,
+) -> Result<(), Error> {
+    match statement {
+        Statement::Statement(statement) => Ok(check_sql_tree(statement, width)?),
+        Statement::Explain(explain) => check_size(&explain.statement, width),
+        // No query, which is said elsewhere.
         _ => Ok(()),
     }
 }

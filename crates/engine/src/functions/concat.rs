@@ -35,10 +35,19 @@ impl ExprPlanner for ConcatPlanner {
         if expr.op != BinaryOperator::StringConcat {
             return Ok(PlannerResult::Original(expr));
         }
-        let function = ScalarUDF::new_from_impl(Concat::new());
-        Ok(PlannerResult::Planned(Expr::ScalarFunction(
-            ScalarFunction::new_udf(Arc::new(function), vec![expr.left, expr.right]),
-        )))
+        // A chain is one call: each of a thousand calls within each other would be given a name
+        // that has those of all others in it.
+        let planned = match expr.left {
+            Expr::ScalarFunction(mut left) if left.func.inner().as_any().is::<Concat>() => {
+                left.args.push(expr.right);
+                left
+            }
+            left => {
+                let function = ScalarUDF::new_from_impl(Concat::new());
+                ScalarFunction::new_udf(Arc::new(function), vec![left, expr.right])
+            }
+        };
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(planned)))
     }
 }
 
@@ -77,19 +86,16 @@ impl ScalarUDFImpl for Concat {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let [left, right] = arg_types else {
-            return plan_err!("|| takes two arguments");
-        };
-        let (left, right) =
-            BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_input_types()?;
-        Ok(vec![left, right])
+        if let [left, right] = arg_types {
+            let coercer = BinaryTypeCoercer::new(left, &Operator::StringConcat, right);
+            let (left, right) = coercer.get_input_types()?;
+            return Ok(vec![left, right]);
+        }
+        Ok(vec![common(arg_types)?; arg_types.len()])
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        let [left, right] = arg_types else {
-            return plan_err!("|| takes two arguments");
-        };
-        BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_result_type()
+        common(arg_types)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -97,25 +103,43 @@ impl ScalarUDFImpl for Concat {
         super::check("||", args.number_rows, &given, |row| {
             Rule::Sum.bytes(&given, row)
         })?;
-        let mut fields = Vec::new();
-        let mut columns = Vec::new();
-        let mut sides: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
-        for value in args.args {
-            match value {
-                ColumnarValue::Array(array) => {
-                    sides.push(Arc::new(Column::new("side", columns.len())));
-                    fields.push(Field::new("side", array.data_type().clone(), true));
-                    columns.push(array);
-                }
-                ColumnarValue::Scalar(value) => sides.push(Arc::new(Literal::new(value))),
-            }
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(args.number_rows));
-        let schema = Arc::new(Schema::new(fields));
-        let batch = RecordBatch::try_new_with_options(schema, columns, &options)?;
-        let (Some(right), Some(left)) = (sides.pop(), sides.pop()) else {
+        let mut values = args.args.into_iter();
+        let Some(mut text) = values.next() else {
             return plan_err!("|| takes two arguments");
         };
-        BinaryExpr::new(left, Operator::StringConcat, right).evaluate(&batch)
+        for value in values {
+            text = join(text, value, args.number_rows)?;
+        }
+        Ok(text)
     }
+}
+
+/// The type of all texts after each other.
+fn common(arg_types: &[DataType]) -> Result<DataType> {
+    let mut types = arg_types.iter();
+    let Some(first) = types.next() else {
+        return plan_err!("|| takes two arguments");
+    };
+    types.try_fold(first.clone(), |left, right| {
+        BinaryTypeCoercer::new(&left, &Operator::StringConcat, right).get_result_type()
+    })
+}
+
+fn join(left: ColumnarValue, right: ColumnarValue, rows: usize) -> Result<ColumnarValue> {
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    let mut side = |value: ColumnarValue| -> Arc<dyn PhysicalExpr> {
+        match value {
+            ColumnarValue::Scalar(value) => Arc::new(Literal::new(value)),
+            ColumnarValue::Array(array) => {
+                fields.push(Field::new("side", array.data_type().clone(), true));
+                columns.push(array);
+                Arc::new(Column::new("side", columns.len() - 1))
+            }
+        }
+    };
+    let (left, right) = (side(left), side(right));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new_with_options(schema, columns, &options)?;
+    BinaryExpr::new(left, Operator::StringConcat, right).evaluate(&batch)
 }
