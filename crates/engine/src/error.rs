@@ -10,6 +10,7 @@ use datafusion::error::DataFusionError;
 use rat_pipeline::{Problems, RenderError, TooComplex};
 use rat_types::{Kind, RunFailure, TableIdent};
 
+use crate::constants::ValueTooLarge;
 use crate::lake;
 use crate::panic::Panic;
 
@@ -90,6 +91,12 @@ pub enum Error {
     #[error("{message}")]
     Execution {
         /// What the executor says.
+        message: String,
+    },
+    /// A value, or the values of a batch of rows, take more room than there is for them.
+    #[error("{message}")]
+    ValueTooLarge {
+        /// What makes it, and how large it would be.
         message: String,
     },
     /// Tests of severity `error` failed.
@@ -186,6 +193,7 @@ impl Error {
             | Self::SchemaIncompatible { .. }
             | Self::TableUnsupported { .. }
             | Self::Execution { .. }
+            | Self::ValueTooLarge { .. }
             | Self::QualityFailed { .. } => Kind::InvalidArgument,
             Self::TableNotFound { .. } | Self::LandingFileNotFound { .. } => Kind::NotFound,
             Self::Conflict { .. } | Self::LandingFile(LandingFileError { changed: true, .. }) => {
@@ -217,6 +225,7 @@ impl Error {
             Self::SchemaIncompatible { .. } => "SCHEMA_INCOMPATIBLE",
             Self::TableUnsupported { reason, .. } => reason,
             Self::Execution { .. } => "EXECUTION_FAILED",
+            Self::ValueTooLarge { .. } => "VALUE_TOO_LARGE",
             Self::QualityFailed { .. } => "QUALITY_FAILED",
             Self::Conflict { .. } => "CONFLICT",
             Self::Timeout { .. } => "TIMEOUT",
@@ -297,6 +306,10 @@ fn landing_file<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a 
 }
 
 fn external(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> Error {
+    if let Some(ValueTooLarge(message)) = cause.downcast_ref() {
+        let message = message.clone();
+        return Error::ValueTooLarge { message };
+    }
     match cause.downcast_ref::<Panic>() {
         Some(panic) => panic.clone().into(),
         None => lake::from_external(cause).unwrap_or_else(|| Error::internal(chain(cause))),

@@ -13,11 +13,13 @@ mod rule;
 mod size;
 
 use std::any::Any;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result, exec_err, plan_err};
+use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{
@@ -36,23 +38,52 @@ use rat_pipeline::MAX_SQL_NESTING;
 use rule::Rule;
 use size::Argument;
 
+use crate::constants::{MAX_CONSTANT_BYTES, MAX_TEXT_BYTES, ValueTooLarge};
+
 /// Bytes of one value.
 const MAX_VALUE_BYTES: u64 = 16 << 20;
 /// Bytes that one call makes for one batch of rows. Below 2 GiB, where the offsets of strings end.
 const MAX_BATCH_BYTES: u64 = 256 << 20;
 
-/// Replaces the functions of `context` by those that bound what they make.
+/// Bytes of the constants that a statement has had computed.
+#[derive(Debug, Clone, Default)]
+struct Computed(Arc<AtomicU64>);
+
+impl Computed {
+    /// Small ones are not counted: where a call is not computed once and for all, but for each
+    /// batch, they would add up.
+    fn add(&self, name: &str, bytes: u64) -> Result<()> {
+        if bytes <= MAX_TEXT_BYTES as u64 {
+            return Ok(());
+        }
+        let total = self.0.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if total <= MAX_CONSTANT_BYTES as u64 {
+            return Ok(());
+        }
+        let message = format!(
+            "{name}() would make a constant of {bytes} bytes, and with it all constants of the \
+             statement would take {total}; at most {MAX_CONSTANT_BYTES} are allowed"
+        );
+        Err(ValueTooLarge(message).into())
+    }
+}
+
+/// Replaces the functions of `context`, which is one statement's, by those that bound what they
+/// make.
 pub(crate) fn bound(context: SessionContext) -> SessionContext {
     let state = context.state();
+    let computed = Computed::default();
     let mut planners: Vec<Arc<dyn ExprPlanner>> = Vec::new();
     for planner in state.expr_planners() {
-        planners.push(Arc::new(BoundingPlanner(Arc::clone(planner))));
+        let inner = Arc::clone(planner);
+        let computed = computed.clone();
+        planners.push(Arc::new(BoundingPlanner { inner, computed }));
     }
-    planners.push(Arc::new(concat::ConcatPlanner));
+    planners.push(Arc::new(concat::ConcatPlanner(computed.clone())));
     let bounded: Vec<ScalarUDF> = state
         .scalar_functions()
         .values()
-        .filter_map(bounded)
+        .filter_map(|function| bounded(function, &computed))
         .collect();
     let state = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
@@ -65,7 +96,7 @@ pub(crate) fn bound(context: SessionContext) -> SessionContext {
 }
 
 /// The function with a bound, where it needs one and has none.
-fn bounded(function: &Arc<ScalarUDF>) -> Option<ScalarUDF> {
+fn bounded(function: &Arc<ScalarUDF>, computed: &Computed) -> Option<ScalarUDF> {
     if function.inner().as_any().is::<Bounded>() {
         return None;
     }
@@ -73,14 +104,30 @@ fn bounded(function: &Arc<ScalarUDF>) -> Option<ScalarUDF> {
     Some(ScalarUDF::new_from_impl(Bounded {
         inner: Arc::clone(function),
         rule,
+        computed: computed.clone(),
     }))
 }
 
 /// A function that knows how large its results are.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 struct Bounded {
     inner: Arc<ScalarUDF>,
     rule: Rule,
+    computed: Computed,
+}
+
+impl PartialEq for Bounded {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner == other.inner
+    }
+}
+
+impl Eq for Bounded {}
+
+impl Hash for Bounded {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
 }
 
 impl ScalarUDFImpl for Bounded {
@@ -133,7 +180,7 @@ impl ScalarUDFImpl for Bounded {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let given: Vec<Argument> = args.args.iter().map(Argument::new).collect::<Result<_>>()?;
         let name = self.inner.name();
-        check(name, args.number_rows, &given, |row| {
+        check(name, args.number_rows, &given, &self.computed, |row| {
             self.rule.bytes(&given, row)
         })?;
         drop(given);
@@ -146,55 +193,63 @@ fn check(
     name: &str,
     rows: usize,
     given: &[Argument],
+    computed: &Computed,
     bytes: impl Fn(usize) -> Result<u64>,
 ) -> Result<()> {
-    let rows = if given.iter().all(Argument::is_scalar) {
-        1
-    } else {
-        rows
-    };
+    let is_constant = given.iter().all(Argument::is_scalar);
+    let rows = if is_constant { 1 } else { rows };
     let mut total = 0_u64;
     for row in 0..rows {
         let value = bytes(row)?;
         if value > MAX_VALUE_BYTES {
-            return exec_err!(
+            let message = format!(
                 "{name}() would make a value of {value} bytes; at most {MAX_VALUE_BYTES} are \
                  allowed"
             );
+            return Err(ValueTooLarge(message).into());
         }
         total = total.saturating_add(value);
     }
     if total > MAX_BATCH_BYTES {
-        return exec_err!(
+        let message = format!(
             "{name}() would make {total} bytes for {rows} rows; at most {MAX_BATCH_BYTES} are \
              allowed in one batch"
         );
+        return Err(ValueTooLarge(message).into());
     }
-    Ok(())
+    match is_constant {
+        true => computed.add(name, total),
+        false => Ok(()),
+    }
 }
 
 /// Bounds the functions that planners choose for an operator or for a special form.
 #[derive(Debug)]
-struct BoundingPlanner(Arc<dyn ExprPlanner>);
-
-fn bound_planned<T>(result: PlannerResult<T>) -> Result<PlannerResult<T>> {
-    match result {
-        PlannerResult::Planned(expr) => {
-            let expr = bound_expr(expr);
-            check_nesting(&expr)?;
-            Ok(PlannerResult::Planned(expr))
-        }
-        PlannerResult::Original(given) => Ok(PlannerResult::Original(given)),
-    }
+struct BoundingPlanner {
+    inner: Arc<dyn ExprPlanner>,
+    computed: Computed,
 }
 
-fn bound_expr(expr: Expr) -> Expr {
-    match expr {
-        Expr::ScalarFunction(ScalarFunction { func, args }) => {
-            let func = bounded(&func).map_or(func, Arc::new);
-            Expr::ScalarFunction(ScalarFunction { func, args })
+impl BoundingPlanner {
+    fn bound<T>(&self, result: PlannerResult<T>) -> Result<PlannerResult<T>> {
+        match result {
+            PlannerResult::Planned(expr) => {
+                let expr = self.bound_expr(expr);
+                check_nesting(&expr)?;
+                Ok(PlannerResult::Planned(expr))
+            }
+            PlannerResult::Original(given) => Ok(PlannerResult::Original(given)),
         }
-        other => other,
+    }
+
+    fn bound_expr(&self, expr: Expr) -> Expr {
+        match expr {
+            Expr::ScalarFunction(ScalarFunction { func, args }) => {
+                let func = bounded(&func, &self.computed).map_or(func, Arc::new);
+                Expr::ScalarFunction(ScalarFunction { func, args })
+            }
+            other => other,
+        }
     }
 }
 
@@ -224,7 +279,9 @@ impl ExprPlanner for BoundingPlanner {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        self.0.plan_binary_op(expr, schema).and_then(bound_planned)
+        self.inner
+            .plan_binary_op(expr, schema)
+            .and_then(|planned| self.bound(planned))
     }
 
     fn plan_field_access(
@@ -232,9 +289,9 @@ impl ExprPlanner for BoundingPlanner {
         expr: RawFieldAccessExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        self.0
+        self.inner
             .plan_field_access(expr, schema)
-            .and_then(bound_planned)
+            .and_then(|planned| self.bound(planned))
     }
 
     fn plan_array_literal(
@@ -242,13 +299,15 @@ impl ExprPlanner for BoundingPlanner {
         exprs: Vec<Expr>,
         schema: &DFSchema,
     ) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0
+        self.inner
             .plan_array_literal(exprs, schema)
-            .and_then(bound_planned)
+            .and_then(|planned| self.bound(planned))
     }
 
     fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_position(args).and_then(bound_planned)
+        self.inner
+            .plan_position(args)
+            .and_then(|planned| self.bound(planned))
     }
 
     fn plan_dictionary_literal(
@@ -256,17 +315,21 @@ impl ExprPlanner for BoundingPlanner {
         expr: RawDictionaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawDictionaryExpr>> {
-        self.0
+        self.inner
             .plan_dictionary_literal(expr, schema)
-            .and_then(bound_planned)
+            .and_then(|planned| self.bound(planned))
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_extract(args).and_then(bound_planned)
+        self.inner
+            .plan_extract(args)
+            .and_then(|planned| self.bound(planned))
     }
 
     fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_substring(args).and_then(bound_planned)
+        self.inner
+            .plan_substring(args)
+            .and_then(|planned| self.bound(planned))
     }
 
     fn plan_struct_literal(
@@ -274,17 +337,21 @@ impl ExprPlanner for BoundingPlanner {
         args: Vec<Expr>,
         is_named_struct: bool,
     ) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0
+        self.inner
             .plan_struct_literal(args, is_named_struct)
-            .and_then(bound_planned)
+            .and_then(|planned| self.bound(planned))
     }
 
     fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_overlay(args).and_then(bound_planned)
+        self.inner
+            .plan_overlay(args)
+            .and_then(|planned| self.bound(planned))
     }
 
     fn plan_make_map(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0.plan_make_map(args).and_then(bound_planned)
+        self.inner
+            .plan_make_map(args)
+            .and_then(|planned| self.bound(planned))
     }
 
     fn plan_compound_identifier(
@@ -293,16 +360,16 @@ impl ExprPlanner for BoundingPlanner {
         qualifier: Option<&TableReference>,
         nested_names: &[String],
     ) -> Result<PlannerResult<Vec<Expr>>> {
-        self.0
+        self.inner
             .plan_compound_identifier(field, qualifier, nested_names)
     }
 
     fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
-        self.0.plan_aggregate(expr)
+        self.inner.plan_aggregate(expr)
     }
 
     fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
-        self.0.plan_window(expr)
+        self.inner.plan_window(expr)
     }
 }
 

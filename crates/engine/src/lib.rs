@@ -7,6 +7,7 @@
 //! Nothing here opens a file or a table that a statement merely names: tables come from the
 //! catalog under the run's or query's token, landing files from the run's frozen list.
 
+mod constants;
 mod error;
 mod functions;
 mod lake;

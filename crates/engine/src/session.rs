@@ -28,7 +28,7 @@ use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart};
 use rat_types::{NamespaceName, TableIdent};
 
 use crate::statement::{self, Purpose};
-use crate::{Error, literals, types};
+use crate::{Error, constants, literals, types};
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
@@ -82,6 +82,7 @@ impl Sessions {
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .with_analyzer_rules(literals::analyzer_rules())
+            .with_optimizer_rules(constants::optimizer_rules())
             .build();
         let context = crate::functions::bound(SessionContext::new_with_state(state));
         Session {
@@ -200,10 +201,20 @@ impl Session {
 
     /// The plan, ready to be executed.
     pub(crate) async fn prepare(
-        &self,
+        &mut self,
         plan: &LogicalPlan,
     ) -> Result<Arc<dyn ExecutionPlan>, Error> {
-        Ok(self.context.state().create_physical_plan(plan).await?)
+        let mut state = self.context.state();
+        let plan = state.optimize(plan)?;
+        let config = state.config_mut();
+        let rows = constants::batch_rows(&plan, config.batch_size())?;
+        *config = config.clone().with_batch_size(rows);
+        let prepared = state
+            .query_planner()
+            .create_physical_plan(&plan, &state)
+            .await?;
+        self.context = SessionContext::new_with_state(state);
+        Ok(prepared)
     }
 
     /// Starts a plan. Dropping the stream stops it.
@@ -241,3 +252,6 @@ fn describe(schema: &Schema) -> Result<LogicalPlan, Error> {
     let source = provider_as_source(Arc::new(table));
     Ok(LogicalPlanBuilder::scan("columns", source, None)?.build()?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! `concat()` ignores NULL, the operator does not: so it cannot be planned as that function.
 
 use std::any::Any;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
@@ -19,12 +20,13 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::Computed;
 use super::rule::Rule;
 use super::size::Argument;
 
 /// Plans `||` where nobody else did.
 #[derive(Debug)]
-pub(super) struct ConcatPlanner;
+pub(super) struct ConcatPlanner(pub(super) Computed);
 
 impl ExprPlanner for ConcatPlanner {
     fn plan_binary_op(
@@ -43,7 +45,7 @@ impl ExprPlanner for ConcatPlanner {
                 left
             }
             left => {
-                let function = ScalarUDF::new_from_impl(Concat::new());
+                let function = ScalarUDF::new_from_impl(Concat::new(self.0.clone()));
                 ScalarFunction::new_udf(Arc::new(function), vec![left, expr.right])
             }
         };
@@ -51,15 +53,31 @@ impl ExprPlanner for ConcatPlanner {
     }
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 struct Concat {
     signature: Signature,
+    computed: Computed,
+}
+
+impl PartialEq for Concat {
+    fn eq(&self, other: &Self) -> bool {
+        self.signature == other.signature
+    }
+}
+
+impl Eq for Concat {}
+
+impl Hash for Concat {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.signature.hash(state);
+    }
 }
 
 impl Concat {
-    fn new() -> Self {
+    fn new(computed: Computed) -> Self {
         Self {
             signature: Signature::user_defined(Volatility::Immutable),
+            computed,
         }
     }
 }
@@ -100,7 +118,7 @@ impl ScalarUDFImpl for Concat {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let given: Vec<Argument> = args.args.iter().map(Argument::new).collect::<Result<_>>()?;
-        super::check("||", args.number_rows, &given, |row| {
+        super::check("||", args.number_rows, &given, &self.computed, |row| {
             Rule::Sum.bytes(&given, row)
         })?;
         let mut values = args.args.into_iter();

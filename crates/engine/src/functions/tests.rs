@@ -11,10 +11,11 @@ use crate::statement::{self, Purpose};
 async fn run(sql: &str) -> Result<Vec<String>, Error> {
     let folder = tempfile::tempdir().unwrap();
     let sessions = Sessions::new(64 << 20, folder.path(), 2).unwrap();
-    let session = sessions.open(&"shop".parse().unwrap());
+    let mut session = sessions.open(&"shop".parse().unwrap());
     let parsed = statement::parse(sql, Purpose::Query)?;
     let plan = session.plan(parsed.statement, Purpose::Query).await?;
-    let stream = session.execute(session.prepare(&plan).await?)?;
+    let plan = session.prepare(&plan).await?;
+    let stream = session.execute(plan)?;
     let batches: Vec<_> = stream.try_collect().await?;
     let mut values = Vec::new();
     for batch in batches {
@@ -33,6 +34,15 @@ fn peak_mebibytes() -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kibibytes / 1024)
+}
+
+/// A statement that selects many things.
+fn many(count: usize, item: impl Fn(usize) -> String) -> String {
+    let items = (0..count).map(|n| match item(n) {
+        row if row.starts_with('(') => row,
+        item => format!("{item} AS c{n}"),
+    });
+    format!("select {}", items.collect::<Vec<_>>().join(", "))
 }
 
 #[tokio::test]
@@ -75,12 +85,26 @@ async fn values_that_do_not_fit_into_memory_are_refused_before_they_are_made() {
         "select range(1, 100000 + value) c from range(1,3000)",
         "select [repeat('x',1000000), cast(value as text)] c from range(1,3000)",
         "select named_struct('a', repeat('x',1000000), 'b', value) c from range(1,3000)",
+        // Constants that the planner would copy, or that every row would have.
+        "select repeat('x',1000000) c from range(1,3000)",
+        "select strpos(cast(value as text), repeat('x',1000000)) c from range(1,3000)",
+        "select max(repeat('x',1000000)) c from range(1,3000)",
+        &many(500, |n| format!("repeat('{n}', 5000000)")),
+        &many(500, |n| format!("range({n}, 2000000)")),
+        &format!(
+            "{} from (select repeat('x',1000000) x)",
+            many(2000, |_| "x".to_owned())
+        ),
+        &format!(
+            "values {}",
+            many(500, |n| format!("(repeat('{n}', 1000000))")).replace("select ", "")
+        ),
     ] {
         let started = Instant::now();
         let error = run(sql).await.expect_err(sql);
         eprintln!("{:?} {sql}: {error}", started.elapsed());
         assert!(
-            ["EXECUTION_FAILED", "SQL_INVALID"].contains(&error.reason()),
+            ["VALUE_TOO_LARGE", "EXECUTION_FAILED"].contains(&error.reason()),
             "{sql}: {}: {error}",
             error.reason()
         );
@@ -92,6 +116,33 @@ async fn values_that_do_not_fit_into_memory_are_refused_before_they_are_made() {
     }
     if let (Some(before), Some(after)) = (before, peak_mebibytes()) {
         assert!(after - before < 600, "{before} MiB became {after} MiB");
+    }
+}
+
+#[tokio::test]
+async fn batches_have_fewer_rows_where_constants_are_large() {
+    for (constant, bytes) in [
+        ("repeat('x', 16000)", 16_000),
+        ("range(1, 100000)", 800_000),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let sessions = Sessions::new(64 << 20, folder.path(), 2).unwrap();
+        let mut session = sessions.open(&"shop".parse().unwrap());
+        let sql = format!("select {constant} c from range(0, 10000)");
+        let parsed = statement::parse(&sql, Purpose::Query).unwrap();
+        let plan = session.plan(parsed.statement, Purpose::Query).await;
+        let plan = session.prepare(&plan.unwrap()).await.unwrap();
+        let mut stream = session.execute(plan).unwrap();
+        let mut rows = 0;
+        while let Some(batch) = stream.try_next().await.unwrap() {
+            rows += batch.num_rows();
+            assert!(
+                batch.num_rows() * bytes <= 64 << 20,
+                "{sql}: {}",
+                batch.num_rows()
+            );
+        }
+        assert_eq!(rows, 10_000);
     }
 }
 
