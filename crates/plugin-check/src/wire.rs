@@ -32,7 +32,6 @@ impl Code {
     pub(crate) const DEADLINE_EXCEEDED: Self = Self(4);
     pub(crate) const NOT_FOUND: Self = Self(5);
     pub(crate) const PERMISSION_DENIED: Self = Self(7);
-    pub(crate) const RESOURCE_EXHAUSTED: Self = Self(8);
     pub(crate) const UNIMPLEMENTED: Self = Self(12);
     pub(crate) const UNAVAILABLE: Self = Self(14);
     pub(crate) const UNAUTHENTICATED: Self = Self(16);
@@ -65,7 +64,10 @@ impl Code {
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match usize::try_from(self.0).ok().and_then(|n| Self::NAMES.get(n)) {
+        match usize::try_from(self.0)
+            .ok()
+            .and_then(|n| Self::NAMES.get(n))
+        {
             Some(name) => f.write_str(name),
             None => write!(f, "status {}", self.0),
         }

@@ -33,10 +33,9 @@ pub(crate) async fn post(
     let exchange = async {
         let stream = connect(target, b"http/1.1", limit).await?;
         let broken = |error: hyper::Error| NoAnswer::Broken(chain(&error));
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(broken)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
         let mut driver = JoinSet::new();
         driver.spawn(async move { drop(connection.await) });
         let request = Request::post(path)

@@ -28,7 +28,9 @@ pub(crate) fn messages(mut bytes: Bytes) -> Result<Vec<Bytes>, String> {
         let flag = bytes.get_u8();
         let length = bytes.get_u32() as usize;
         if flag != 0 {
-            return Err(format!("a frame has the flag {flag}, which nobody asked for"));
+            return Err(format!(
+                "a frame has the flag {flag}, which nobody asked for"
+            ));
         }
         if bytes.len() < length {
             return Err(format!(
@@ -58,7 +60,10 @@ mod tests {
     #[test]
     fn what_is_no_frame_is_refused() {
         for bytes in [&b"\0\0"[..], b"\x01\0\0\0\0", b"\0\0\0\0\x05abc"] {
-            assert!(messages(Bytes::copy_from_slice(bytes)).is_err(), "{bytes:?}");
+            assert!(
+                messages(Bytes::copy_from_slice(bytes)).is_err(),
+                "{bytes:?}"
+            );
         }
     }
 }

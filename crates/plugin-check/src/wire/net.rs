@@ -69,7 +69,10 @@ pub(crate) fn tls(
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         match found {
             Ok(found) if !found.is_empty() => Ok(found),
-            Ok(_) => Err(InvalidTls::new(what, "it holds no certificate in PEM format")),
+            Ok(_) => Err(InvalidTls::new(
+                what,
+                "it holds no certificate in PEM format",
+            )),
             Err(error) => Err(InvalidTls::new(what, &error.to_string())),
         }
     };
