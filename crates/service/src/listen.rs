@@ -105,6 +105,18 @@ pub async fn bind(address: &Address, descriptor: Option<&str>) -> Result<Listene
     }
 }
 
+/// Every socket that systemd handed over and nobody has claimed yet, whatever its name.
+///
+/// # Errors
+/// [`Error::Activation`] for one that does not listen.
+pub fn activated() -> Result<Vec<Listener>, Error> {
+    let sockets = Activation::claim_all();
+    let listeners = sockets
+        .into_iter()
+        .map(|(name, socket)| activation::adopt(&name, socket));
+    listeners.collect()
+}
+
 async fn bind_tcp(host: &str, port: u16) -> Result<Listener, Error> {
     let failed = |source| Error::BindTcp {
         address: format!("{host}:{port}"),

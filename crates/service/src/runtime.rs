@@ -70,6 +70,15 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for Failure {
     }
 }
 
+/// Who gives systemd its signs of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watchdog {
+    /// A task of the runtime: proves that the runtime turns.
+    Runtime,
+    /// The daemon itself, by [`Process::alive`], when it has proved more than that.
+    Daemon,
+}
+
 /// What a daemon sees of its own process.
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -99,6 +108,16 @@ impl Process {
     /// One line for `systemctl status`.
     pub fn status(&self, text: &str) {
         notify::status(text);
+    }
+
+    /// How often systemd wants a sign of life; `None` where it wants none.
+    pub fn watchdog(&self) -> Option<Duration> {
+        notify::watchdog()
+    }
+
+    /// A sign of life, from a daemon that was started with [`Watchdog::Daemon`].
+    pub fn alive(&self) {
+        notify::alive();
     }
 
     /// Waits for a part of the start that may take long, telling systemd meanwhile that it goes
@@ -182,7 +201,16 @@ where
     F: FnOnce(Process) -> Fut,
     Fut: Future<Output = Result<(), Failure>>,
 {
-    match try_start(main) {
+    start_watched(name, Watchdog::Runtime, main)
+}
+
+/// Like [`start`], with a choice of who feeds the watchdog.
+pub fn start_watched<F, Fut>(name: &'static str, watchdog: Watchdog, main: F) -> ExitCode
+where
+    F: FnOnce(Process) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    match try_start(watchdog, main) {
         Ok(()) => {
             tracing::info!(process = name, "ended");
             ExitCode::SUCCESS
@@ -194,7 +222,7 @@ where
     }
 }
 
-fn try_start<F, Fut>(main: F) -> Result<(), Failure>
+fn try_start<F, Fut>(watchdog: Watchdog, main: F) -> Result<(), Failure>
 where
     F: FnOnce(Process) -> Fut,
     Fut: Future<Output = Result<(), Failure>>,
@@ -203,14 +231,14 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(supervise(main));
+    let result = runtime.block_on(supervise(watchdog, main));
     notify::stopping();
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     result
 }
 
 /// Drives signals, watchdog and `main` in one task: when `main` ends, so do the others.
-async fn supervise<F, Fut>(main: F) -> Result<(), Failure>
+async fn supervise<F, Fut>(watchdog: Watchdog, main: F) -> Result<(), Failure>
 where
     F: FnOnce(Process) -> Fut,
     Fut: Future<Output = Result<(), Failure>>,
@@ -219,9 +247,11 @@ where
     let shutdown = CancellationToken::new();
     let (reload, reloads) = watch::channel(0);
     let watch = tokio::spawn(signals.watch(shutdown.clone(), reload));
-    let watchdog = tokio::spawn(notify::feed_watchdog());
+    let feeder = (watchdog == Watchdog::Runtime).then(|| tokio::spawn(notify::feed_watchdog()));
     let result = main(Process { shutdown, reloads }).await;
     watch.abort();
-    watchdog.abort();
+    if let Some(feeder) = feeder {
+        feeder.abort();
+    }
     result
 }

@@ -65,6 +65,12 @@ impl Activation {
         Some(sockets.remove(index).1)
     }
 
+    /// All unclaimed sockets, with their names.
+    pub(super) fn claim_all() -> Vec<(String, OwnedFd)> {
+        let mut sockets = HANDED_OVER.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *sockets)
+    }
+
     /// Names of the sockets that nobody claimed: a mistake in a unit, worth a warning.
     pub fn unclaimed() -> Vec<String> {
         let sockets = HANDED_OVER.lock().unwrap_or_else(PoisonError::into_inner);

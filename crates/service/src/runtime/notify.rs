@@ -45,16 +45,25 @@ pub(super) async fn extending<F: Future>(work: F) -> F::Output {
     }
 }
 
+/// How often systemd wants a sign of life.
+pub(super) fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero())
+}
+
+pub(super) fn alive() {
+    send(&[NotifyState::Watchdog]);
+}
+
 /// Feeds the watchdog at half of its time. The proof of life is that the runtime gets to this
 /// task at all: if its workers are stuck, nothing is sent.
 pub(super) async fn feed_watchdog() {
-    let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()) else {
+    let Some(limit) = watchdog() else {
         return;
     };
     let mut ticks = interval(limit / 2);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        send(&[NotifyState::Watchdog]);
+        alive();
     }
 }
