@@ -1,0 +1,184 @@
+//! What stands between a call and its handler: limits, deadlines, panics, the end of the process.
+//!
+//! A call is open until the last piece of its answer is sent. That is what draining waits for,
+//! what the limit on calls counts, and what keeps an idle plugin from being one.
+
+mod body;
+mod tracker;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use http::{HeaderMap, Request, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::Service;
+use tracing::{Instrument, Span};
+
+use body::{Ends, GuardedBody};
+pub(crate) use tracker::Tracker;
+
+/// How long a call waits for room.
+const WAIT_FOR_ROOM: Duration = Duration::from_secs(5);
+/// The longest deadline that is looked at.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Services of the plugin's own upkeep: without the limit, and no work that keeps it awake.
+const UPKEEP: [&str; 4] = [
+    "/rat.plugin.v1.PluginService/",
+    "/grpc.health.v1.Health/",
+    "/grpc.reflection.v1.ServerReflection/",
+    "/grpc.reflection.v1alpha.ServerReflection/",
+];
+
+/// How much and how long.
+#[derive(Debug, Clone)]
+pub(crate) struct CallLimits {
+    /// Calls at a time.
+    pub(crate) calls: usize,
+    /// How long a handler may take until its answer begins.
+    pub(crate) handler: Duration,
+    /// How long streams may go on after the plugin was asked to end.
+    pub(crate) streams: Duration,
+}
+
+/// The routes, guarded.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    routes: Routes,
+    limits: CallLimits,
+    room: Arc<Semaphore>,
+    tracker: Tracker,
+    shutdown: CancellationToken,
+}
+
+impl Guard {
+    pub(crate) fn new(routes: Routes, limits: CallLimits, shutdown: CancellationToken) -> Self {
+        Self {
+            routes,
+            room: Arc::new(Semaphore::new(limits.calls)),
+            limits,
+            tracker: Tracker::new(),
+            shutdown,
+        }
+    }
+
+    pub(crate) fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    /// Calls a method over gRPC. `deadline` is the caller's, where it does not come as
+    /// `grpc-timeout`.
+    pub(crate) async fn call(
+        &self,
+        request: Request<Body>,
+        deadline: Option<Instant>,
+    ) -> Response<Body> {
+        let method = request.uri().path();
+        let request_id = header(request.headers(), "x-request-id");
+        let span = tracing::info_span!("call", method, request_id);
+        let answer = self.answer(request, deadline, span.clone());
+        match answer.instrument(span).await {
+            Ok(response) => response,
+            Err(status) => status.into_http(),
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Body>,
+        deadline: Option<Instant>,
+        span: Span,
+    ) -> Result<Response<Body>, Status> {
+        let asked = grpc_timeout(request.headers())?.map(|limit| Instant::now() + limit);
+        let deadline = [asked, deadline].into_iter().flatten().min();
+        let path = request.uri().path();
+        let is_upkeep = UPKEEP.iter().any(|service| path.starts_with(service));
+        let held = match is_upkeep {
+            true => None,
+            false => Some((self.room(deadline).await?, self.tracker.open())),
+        };
+        let limit = Instant::now() + self.limits.handler;
+        let until = deadline.map_or(limit, |deadline| deadline.min(limit));
+        let mut routes = self.routes.clone();
+        let handler = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind();
+        let response = match timeout_at(until, handler).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(_)) => return Err(panicked()),
+            Err(_) => return Err(too_late()),
+        };
+        Ok(response.map(|body| {
+            Body::new(GuardedBody::new(
+                body,
+                Ends {
+                    deadline,
+                    shutdown: self.shutdown.clone(),
+                    grace: self.limits.streams,
+                },
+                span,
+                held,
+            ))
+        }))
+    }
+
+    async fn room(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Status> {
+        let latest = Instant::now() + WAIT_FOR_ROOM;
+        let until = deadline.map_or(latest, |deadline| deadline.min(latest));
+        let room = Arc::clone(&self.room).acquire_owned();
+        match timeout_at(until, room).await {
+            Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
+            Err(_) => Err(Status::resource_exhausted(format!(
+                "the plugin is busy with {} calls, which is as many as it takes",
+                self.limits.calls
+            ))),
+        }
+    }
+}
+
+/// The text of a panic stays in the plugin's log: it may hold anything.
+fn panicked() -> Status {
+    Status::internal("the plugin failed while it worked on this call; its log has more")
+}
+
+fn too_late() -> Status {
+    Status::deadline_exceeded("the plugin did not answer within the time limit")
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// The caller's deadline: up to eight digits and a unit.
+fn grpc_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+    let Some(value) = headers.get("grpc-timeout") else {
+        return Ok(None);
+    };
+    let malformed = || Status::invalid_argument("the header grpc-timeout is malformed");
+    let text = value.to_str().map_err(|_| malformed())?;
+    let unit = text.chars().last().ok_or_else(malformed)?;
+    let digits = &text[..text.len() - unit.len_utf8()];
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(malformed());
+    }
+    let number: u64 = digits.parse().map_err(|_| malformed())?;
+    let limit = match unit {
+        'H' => Duration::from_secs(number * 3600),
+        'M' => Duration::from_secs(number * 60),
+        'S' => Duration::from_secs(number),
+        'm' => Duration::from_millis(number),
+        'u' => Duration::from_micros(number),
+        'n' => Duration::from_nanos(number),
+        _ => return Err(malformed()),
+    };
+    // Far enough away to be no limit, near enough to be added to a time.
+    Ok(Some(limit.min(LONGEST)))
+}

@@ -1,0 +1,79 @@
+//! Signs of life for systemd's watchdog.
+//!
+//! The proof is a request to the plugin's own listener: the socket is there, connections are taken,
+//! the runtime turns, requests are answered, and it is this process that does all of it. It says
+//! nothing about health: a plugin that waits for somebody else is alive.
+
+use std::time::Duration;
+
+use rat_config::Address;
+use rat_service::runtime::Process;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{sleep, timeout};
+
+use crate::front::PROBE;
+
+const OK: &[u8] = b"HTTP/1.1 200 ";
+/// Enough for the first line.
+const ANSWER: u64 = 64;
+
+/// Probes every listener at a third of the watchdog's time, and feeds it when all answered.
+pub(super) async fn feed(addresses: &[Address], secret: &str, process: &Process) {
+    let Some(limit) = process.watchdog() else {
+        return std::future::pending().await;
+    };
+    loop {
+        let mut is_alive = true;
+        for address in addresses {
+            if let Err(error) = probe(address, secret, limit / 3).await {
+                is_alive = false;
+                tracing::error!(%address, error, "the plugin does not answer its own probe");
+            }
+        }
+        if is_alive {
+            process.alive();
+        }
+        sleep(limit / 3).await;
+    }
+}
+
+/// No more connections are taken, so there is nothing to probe: that this runs is the proof.
+pub(super) async fn feed_while_draining<T>(process: &Process) -> T {
+    let Some(limit) = process.watchdog() else {
+        return std::future::pending().await;
+    };
+    loop {
+        process.alive();
+        sleep(limit / 3).await;
+    }
+}
+
+async fn probe(address: &Address, secret: &str, limit: Duration) -> Result<(), String> {
+    let asked = async {
+        match address {
+            Address::Unix(path) => ask(UnixStream::connect(path).await?, secret).await,
+            Address::Tcp { host, port } => {
+                ask(TcpStream::connect((host.as_str(), *port)).await?, secret).await
+            }
+        }
+    };
+    match timeout(limit, asked).await {
+        Ok(Ok(answer)) if answer.starts_with(OK) => Ok(()),
+        Ok(Ok(_)) => Err("another process answers there".to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
+    }
+}
+
+async fn ask(
+    mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin,
+    secret: &str,
+) -> std::io::Result<Vec<u8>> {
+    let request =
+        format!("GET {PROBE}{secret} HTTP/1.1\r\nHost: plugin\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER).read_to_end(&mut answer).await?;
+    Ok(answer)
+}
