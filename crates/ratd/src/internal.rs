@@ -4,6 +4,11 @@
 //! its caller's eyes. There is no other credential here, no user and no public route; that the
 //! listener is a socket for RAT's own group or on loopback is the first fence, the token the
 //! second.
+//!
+//! A request has as long as one of the public listener until its answer begins. Nothing here is
+//! uploaded, so that this includes its body; a body that is answered may take as long as it likes.
+
+use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::StatusCode;
@@ -32,18 +37,39 @@ pub(crate) struct Internal {
     pub(crate) scheduler: Handle,
     pub(crate) run_tokens: RunTokens,
     pub(crate) query_tokens: QueryTokens,
+    /// Until an answer begins.
+    pub(crate) request_timeout: Duration,
 }
 
 /// Everything that the internal listener serves.
 pub(crate) fn router(internal: Internal) -> Router {
     let iceberg = rat_catalog::rest::router(internal.catalog.clone())
         .layer(from_fn_with_state(internal.clone(), name_caller));
+    let limit = internal.request_timeout;
     Router::new()
         .route("/internal/v1/runs/{id}/outcome", post(outcome))
         .layer(DefaultBodyLimit::max(MAX_OUTCOME_BYTES))
         .with_state(internal)
         .nest_service("/iceberg", iceberg)
+        .layer(from_fn_with_state(limit, limit_time))
         .layer(CatchPanicLayer::new())
+}
+
+/// The layer that gives up on a request.
+async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    let is_iceberg = request.uri().path().starts_with("/iceberg/");
+    let answer = tokio::time::timeout(limit, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        let message = format!("no answer within {} s", limit.as_secs_f32());
+        match is_iceberg {
+            true => catalog_error(
+                StatusCode::GATEWAY_TIMEOUT,
+                "GatewayTimeoutException",
+                &message,
+            ),
+            false => Fault::new(Kind::DeadlineExceeded, message).into_response(),
+        }
+    })
 }
 
 fn bearer(request: &Request) -> Option<&str> {
@@ -216,11 +242,10 @@ impl Fault {
             Kind::Conflict | Kind::AlreadyExists => {
                 (StatusCode::CONFLICT, "ALREADY_EXISTS", "CONFLICT")
             }
-            Kind::Unavailable
-            | Kind::ResourceExhausted
-            | Kind::DeadlineExceeded
-            | Kind::Cancelled
-            | Kind::Upstream => (
+            Kind::DeadlineExceeded => {
+                (StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED", "INTERNAL")
+            }
+            Kind::Unavailable | Kind::ResourceExhausted | Kind::Cancelled | Kind::Upstream => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "UNAVAILABLE",
                 "UNAVAILABLE",

@@ -68,6 +68,7 @@ pub(crate) async fn build(
         scheduler: handle.clone(),
         run_tokens: RunTokens::new(store.clone()),
         query_tokens: query_tokens.clone(),
+        request_timeout: settings.server.request_timeout,
     });
     let public_router = rat_api::router(AppState::new(rat_api::Parts {
         config: rat_api::Config::new(settings, control_plane),

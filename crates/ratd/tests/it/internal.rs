@@ -4,7 +4,7 @@ use rat_store::{NewPipeline, NewRun, RunRecord, RunStart, Store};
 use rat_types::{RunFailure, RunId, RunOutcome, RunState, RunStatus};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Home, send, wait};
+use crate::support::{Home, send, send_part, wait};
 
 /// A text with the form of a run's token.
 fn token() -> String {
@@ -181,4 +181,31 @@ fn a_runs_token_opens_what_its_pipeline_names() {
     // On the public listener it is not a credential; there everybody is the administrator.
     let answer = send(&home.public(), "GET", &table("secrets"), Some(&token), "");
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for_without_end() {
+    let home = Home::new();
+    let _daemon = home.start_as(home.command().env("RAT_REQUEST_TIMEOUT", "1s"));
+    let store = wait(Store::open(&home.database())).unwrap();
+    let id = wait(running(&store));
+    let begin = |path: &str| {
+        let token = token();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: 100\r\n\r\n{{"
+        );
+        send_part(&home.internal(), &head)
+    };
+    let answer = begin(&format!("/internal/v1/runs/{id}/outcome"));
+    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    assert!(
+        answer.contains("\"code\":\"DEADLINE_EXCEEDED\""),
+        "{answer}"
+    );
+    let answer = begin("/iceberg/v1/namespaces/default%1Fbronze/tables/orders");
+    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    // The words of the catalog's protocol.
+    assert!(answer.contains("GatewayTimeoutException"), "{answer}");
 }

@@ -97,7 +97,12 @@ impl Home {
 
     /// A ratd that answers.
     pub(crate) fn start(&self) -> Daemon {
-        let daemon = Daemon::spawn(&mut self.command());
+        self.start_as(&mut self.command())
+    }
+
+    /// Like [`Self::start`], with a command that was changed.
+    pub(crate) fn start_as(&self, command: &mut Command) -> Daemon {
+        let daemon = Daemon::spawn(command);
         daemon.wait_for("ratd answers", || {
             UnixStream::connect(self.public()).is_ok()
                 && get(&self.public(), "/health/live").starts_with("HTTP/1.1 200")
@@ -179,10 +184,17 @@ pub(crate) fn get_tcp(address: std::net::SocketAddr, path: &str) -> String {
     exchange(stream, &request("GET", path, None, ""))
 }
 
+/// Sends what begins a request, and reads what is answered without the rest.
+pub(crate) fn send_part(socket: &Path, part: &str) -> String {
+    let stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    exchange(stream, part)
+}
+
 fn request(method: &str, path: &str, token: Option<&str>, body: &str) -> String {
     let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
     format!(
-        "{method} {path} HTTP/1.1\r\nHost: ratd\r\nConnection: close\r\n{}\
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         bearer.unwrap_or_default(),
         body.len()
