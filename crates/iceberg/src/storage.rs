@@ -10,6 +10,7 @@
 
 mod atomic;
 mod error;
+mod folder;
 mod location;
 mod walk;
 
@@ -31,11 +32,12 @@ use iceberg::io::{
 use serde::{Deserialize, Serialize};
 
 pub use atomic::{AtomicFile, Existing};
-pub use error::{Error, cause, is_not_found};
+pub use error::{Error, Obstacle, cause, is_not_found};
 pub use location::{LocationError, local_path, location_of};
 pub use walk::{files_below, remove_unfinished};
 
 use atomic::{blocking, create_folder, sync_folder};
+use folder::Place;
 use location::shorten;
 
 /// Whole files are only read for metadata and manifests; a longer one is not one of these.
@@ -52,6 +54,25 @@ pub fn file_io_within(root: &Path) -> FileIO {
         root: Some(root.to_owned()),
     }))
     .build()
+}
+
+/// Opens the file `relative` below the folder `root`, without following a link on the way from
+/// there. Blocks.
+///
+/// # Errors
+/// The path climbs, something else stands in its place, or it cannot be opened.
+pub fn open_within(root: &Path, relative: &str) -> Result<File, Error> {
+    Place::within(root, relative)?.open()
+}
+
+/// Removes the file `relative` below the folder `root`, if it is there, without following a link
+/// on the way from there.
+///
+/// # Errors
+/// The path climbs, something else stands in the way, or it cannot be removed.
+pub async fn remove_within(root: &Path, relative: &str) -> Result<(), Error> {
+    let place = Place::within(root, relative)?;
+    blocking(move || place.remove()).await
 }
 
 /// Removes the folder `location` if it is empty. Answers whether it is gone.

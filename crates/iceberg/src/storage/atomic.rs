@@ -7,14 +7,16 @@
 //! nothing behind; a killed process may leave one `.….tmp` file, which no reader ever looks at and
 //! [`super::remove_unfinished`] removes.
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use uuid::Uuid;
 
 use super::error::Error;
+use super::folder::{Folder, Missing, Place, temporary_name};
+use super::location::LocationError;
 
 /// Collected before a thread is asked to write, so that small chunks do not cost a hand-over each.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -44,7 +46,7 @@ pub enum Existing {
 /// Every call works on a thread for blocking work, so it may be used from async code.
 #[derive(Debug)]
 pub struct AtomicFile {
-    destination: PathBuf,
+    destination: Place,
     open: Option<OpenFile>,
     pending: Vec<u8>,
     written: u64,
@@ -54,12 +56,35 @@ impl AtomicFile {
     /// Starts the file that will be `destination`. Nothing is created before the first write that
     /// fills the buffer, or the commit; missing folders are created then.
     pub fn new(destination: impl Into<PathBuf>) -> Self {
+        Self::at(Place::anywhere(destination.into()))
+    }
+
+    /// Starts the file that will be `relative` below the folder `root`. No link on the way from
+    /// there is followed, whenever it was put there.
+    ///
+    /// # Errors
+    /// A path that is empty, absolute or climbs.
+    pub fn within(root: &Path, relative: &str) -> Result<Self, LocationError> {
+        Ok(Self::at(Place::within(root, relative)?))
+    }
+
+    fn at(destination: Place) -> Self {
         Self {
-            destination: destination.into(),
+            destination,
             open: None,
             pending: Vec::new(),
             written: 0,
         }
+    }
+
+    /// Looks whether anything is in the way of the file as things are: a folder of its name, a
+    /// file or a link where its path has a folder. Creates nothing.
+    ///
+    /// # Errors
+    /// [`Error::Obstructed`], or a folder cannot be looked at.
+    pub async fn check(&self) -> Result<(), Error> {
+        let destination = self.destination.clone();
+        blocking(move || destination.check()).await
     }
 
     /// Appends `chunk`.
@@ -121,7 +146,7 @@ impl AtomicFile {
 /// then this is dropped unseen and removes the file again.
 #[derive(Debug)]
 struct Named {
-    unwanted: Option<PathBuf>,
+    unwanted: Option<Place>,
 }
 
 impl Named {
@@ -132,8 +157,8 @@ impl Named {
 
 impl Drop for Named {
     fn drop(&mut self) {
-        if let Some(path) = &self.unwanted {
-            let _ = fs::remove_file(path);
+        if let Some(place) = &self.unwanted {
+            let _ = place.remove();
         }
     }
 }
@@ -142,31 +167,37 @@ impl Drop for Named {
 #[derive(Debug)]
 struct OpenFile {
     file: File,
-    temporary: PathBuf,
+    folder: Folder,
+    temporary: OsString,
+    /// For messages.
+    path: PathBuf,
     named: bool,
 }
 
 impl OpenFile {
-    fn reuse(open: Option<Self>, destination: &Path) -> Result<Self, Error> {
+    fn reuse(open: Option<Self>, destination: &Place) -> Result<Self, Error> {
         open.map_or_else(|| Self::create(destination), Ok)
     }
 
-    fn create(destination: &Path) -> Result<Self, Error> {
-        let folder = parent(destination)?;
-        let temporary = folder.join(format!(".{}{TEMPORARY_SUFFIX}", Uuid::new_v4().simple()));
-        let mut file = new_file(&temporary);
+    fn create(destination: &Place) -> Result<Self, Error> {
+        let temporary = temporary_name(TEMPORARY_SUFFIX);
+        let mut folder = destination.folder(Missing::Create)?;
+        let mut file = folder.create(&temporary);
         // More than once: somebody may remove the folder, still empty, as soon as it is there.
         for _ in 0..3 {
             match &file {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => create_folder(folder)?,
+                Err(error) if error.is_missing() => {
+                    folder = destination.folder(Missing::Create)?;
+                    file = folder.create(&temporary);
+                }
                 _ => break,
             }
-            file = new_file(&temporary);
         }
-        let file = file.map_err(Error::io("create", &temporary))?;
         Ok(Self {
-            file,
+            file: file?,
+            folder,
             temporary,
+            path: destination.path().to_owned(),
             named: false,
         })
     }
@@ -174,58 +205,39 @@ impl OpenFile {
     fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.file
             .write_all(bytes)
-            .map_err(Error::io("write", &self.temporary))
+            .map_err(Error::io("write", &self.path))
     }
 
-    fn publish(mut self, destination: &Path, existing: Existing) -> Result<(), Error> {
+    fn publish(mut self, destination: &Place, existing: Existing) -> Result<(), Error> {
         // Syncs the content and the size, which is all that a reader needs.
         self.file
             .sync_data()
-            .map_err(Error::io("sync", &self.temporary))?;
+            .map_err(Error::io("sync", &self.path))?;
+        let name = destination.name()?;
         match existing {
+            // The temporary name goes before the folder is synced.
             Existing::Keep => {
-                fs::hard_link(&self.temporary, destination).map_err(|source| {
-                    if source.kind() == io::ErrorKind::AlreadyExists {
-                        Error::Exists {
-                            path: destination.to_owned(),
-                        }
-                    } else {
-                        Error::io("create", destination)(source)
-                    }
-                })?;
-                // The temporary name goes when `self` is dropped, before the folder is synced.
+                self.folder.link(&self.temporary, name)?;
+                self.clean_up();
             }
-            Existing::Replace => {
-                fs::rename(&self.temporary, destination)
-                    .map_err(Error::io("create", destination))?;
-                self.named = true;
-            }
+            Existing::Replace => self.folder.rename(&self.temporary, name)?,
         }
-        drop(self);
-        sync_folder(parent(destination)?)
+        self.named = true;
+        self.folder.sync()
+    }
+
+    /// Nobody reads the temporary name; what cannot be removed now is removed with its folder.
+    fn clean_up(&self) {
+        let _ = self.folder.remove(&self.temporary);
     }
 }
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
         if !self.named {
-            // Nobody reads the name; what cannot be removed now is removed with its folder.
-            let _ = fs::remove_file(&self.temporary);
+            self.clean_up();
         }
     }
-}
-
-fn new_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
-}
-
-fn parent(path: &Path) -> Result<&Path, Error> {
-    path.parent()
-        .filter(|_| path.file_name().is_some())
-        .ok_or_else(|| {
-            let source = io::Error::from(io::ErrorKind::InvalidFilename);
-            Error::io("create", path)(source)
-        })
 }
 
 /// Creates `folder` and what is missing above it, each durable in its parent.

@@ -1,7 +1,7 @@
 //! What can go wrong with a file, and how it travels through `iceberg::Error`.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use rat_types::Kind;
 
@@ -18,6 +18,15 @@ pub enum Error {
     Exists {
         /// The file.
         path: PathBuf,
+    },
+    /// Something else stands where the file, or a folder on the way to it, should be. It was left
+    /// as it is.
+    #[error("{path} is a {by}")]
+    Obstructed {
+        /// What stands in the way.
+        path: PathBuf,
+        /// What it is.
+        by: Obstacle,
     },
     /// The file is longer than what may be held in memory at once.
     #[error("{path} has {size} bytes, more than the {limit} that are read at once")]
@@ -60,7 +69,36 @@ pub enum Error {
     },
 }
 
+/// What stands in the way of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A file, where a folder should be.
+    File,
+    /// A folder, where the file should be.
+    Folder,
+    /// A symbolic link, which is not followed.
+    Link,
+    /// A pipe, a socket or a device.
+    Other,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "file",
+            Self::Folder => "folder",
+            Self::Link => "link",
+            Self::Other => "special file",
+        })
+    }
+}
+
 impl Error {
+    /// Whether a file or folder is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {
@@ -75,6 +113,7 @@ impl Error {
         match self {
             Self::Location(error) => error.kind(),
             Self::Exists { .. } => Kind::AlreadyExists,
+            Self::Obstructed { .. } => Kind::Conflict,
             Self::TooLarge { .. } => Kind::PayloadTooLarge,
             Self::OutOfRange { .. } => Kind::InvalidArgument,
             Self::Closed { .. } => Kind::Internal,
@@ -93,6 +132,7 @@ impl Error {
         match self {
             Self::Location(error) => error.reason(),
             Self::Exists { .. } => "FILE_EXISTS",
+            Self::Obstructed { .. } => "FILE_OBSTRUCTED",
             Self::TooLarge { .. } => "FILE_TOO_LARGE",
             Self::OutOfRange { .. } => "FILE_RANGE",
             Self::Closed { .. } => "FILE_CLOSED",
@@ -106,6 +146,7 @@ impl From<Error> for iceberg::Error {
         let kind = match &error {
             Error::Location(_) | Error::OutOfRange { .. } => iceberg::ErrorKind::DataInvalid,
             Error::Exists { .. }
+            | Error::Obstructed { .. }
             | Error::TooLarge { .. }
             | Error::Closed { .. }
             | Error::Io { .. } => iceberg::ErrorKind::Unexpected,

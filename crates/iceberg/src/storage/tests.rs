@@ -52,7 +52,7 @@ async fn a_file_is_never_overwritten() {
     assert_eq!(io.new_input(&file).unwrap().read().await.unwrap(), "first");
     assert_eq!(
         files_below(&location_of(folder.path())).await.unwrap(),
-        ["v1.metadata.json"]
+        [location(folder.path(), "v1.metadata.json")]
     );
 }
 
@@ -192,4 +192,98 @@ async fn many_ranges_can_be_read_at_once() {
         }
     });
     futures::future::join_all(reads).await;
+}
+
+/// A lake with a zone, a folder outside of it, and the path of a landing file.
+fn lake() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, outside) = (folder.path().join("lake"), folder.path().join("outside"));
+    fs::create_dir_all(lake.join("shop/landing/raw")).unwrap();
+    fs::create_dir(&outside).unwrap();
+    (folder, lake, outside)
+}
+
+async fn put(root: &Path, relative: &str) -> Result<u64, Error> {
+    let mut file = AtomicFile::within(root, relative)?;
+    file.check().await?;
+    file.write(Bytes::from_static(b"new")).await?;
+    file.commit(Existing::Replace).await
+}
+
+fn obstacle(error: &Error) -> Option<Obstacle> {
+    match error {
+        Error::Obstructed { by, .. } => Some(*by),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_confined_file_follows_no_link() {
+    let (_folder, lake, outside) = lake();
+    std::os::unix::fs::symlink(&outside, lake.join("shop/landing/raw/sub")).unwrap();
+    let file = "shop/landing/raw/sub/a.csv";
+    let error = put(&lake, file).await.unwrap_err();
+    assert_eq!(obstacle(&error), Some(Obstacle::Link), "{error}");
+    assert_eq!(error.kind(), rat_types::Kind::Conflict);
+    fs::write(outside.join("a.csv"), "theirs").unwrap();
+    let error = open_within(&lake, file).unwrap_err();
+    assert_eq!(obstacle(&error), Some(Obstacle::Link), "{error}");
+    let error = remove_within(&lake, file).await.unwrap_err();
+    assert_eq!(obstacle(&error), Some(Obstacle::Link), "{error}");
+    assert_eq!(fs::read(outside.join("a.csv")).unwrap(), b"theirs");
+
+    // Also not one that was put there after the way was found to be free.
+    let mut late = AtomicFile::within(&lake, "shop/landing/raw/late/a.csv").unwrap();
+    late.check().await.unwrap();
+    std::os::unix::fs::symlink(&outside, lake.join("shop/landing/raw/late")).unwrap();
+    late.write(Bytes::from_static(b"new")).await.unwrap();
+    let error = late.commit(Existing::Replace).await.unwrap_err();
+    assert_eq!(obstacle(&error), Some(Obstacle::Link), "{error}");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_confined_file_replaces_a_link_and_not_what_it_leads_to() {
+    let (_folder, lake, outside) = lake();
+    let (file, path) = (
+        "shop/landing/raw/a.csv",
+        lake.join("shop/landing/raw/a.csv"),
+    );
+    fs::write(outside.join("a.csv"), "theirs").unwrap();
+    std::os::unix::fs::symlink(outside.join("a.csv"), &path).unwrap();
+    let error = open_within(&lake, file).unwrap_err();
+    assert_eq!(obstacle(&error), Some(Obstacle::Link), "{error}");
+    put(&lake, file).await.unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    assert_eq!(fs::read(outside.join("a.csv")).unwrap(), b"theirs");
+    io::read_to_string(open_within(&lake, file).unwrap()).unwrap();
+    remove_within(&lake, file).await.unwrap();
+    remove_within(&lake, file).await.unwrap();
+    remove_within(&lake, "shop/landing/gone/a.csv")
+        .await
+        .unwrap();
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_is_told_and_left() {
+    let (_folder, lake, _) = lake();
+    put(&lake, "shop/landing/raw/a.csv").await.unwrap();
+    put(&lake, "shop/landing/raw/b.csv/c.csv").await.unwrap();
+    let under_file = put(&lake, "shop/landing/raw/a.csv/x.csv")
+        .await
+        .unwrap_err();
+    assert_eq!(obstacle(&under_file), Some(Obstacle::File));
+    let over_folder = put(&lake, "shop/landing/raw/b.csv").await.unwrap_err();
+    assert_eq!(obstacle(&over_folder), Some(Obstacle::Folder));
+    nix::unistd::mkfifo(
+        &lake.join("shop/landing/raw/pipe"),
+        nix::sys::stat::Mode::S_IRWXU,
+    )
+    .unwrap();
+    let pipe = open_within(&lake, "shop/landing/raw/pipe").unwrap_err();
+    assert_eq!(obstacle(&pipe), Some(Obstacle::Other));
+    for odd in ["", "/etc/passwd", "../a", "a/../../b", "."] {
+        assert!(AtomicFile::within(&lake, odd).is_err(), "{odd}");
+    }
 }
