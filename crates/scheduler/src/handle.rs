@@ -62,13 +62,13 @@ impl Handle {
         Ok(())
     }
 
-    /// Cancels a run: a pending one at once, a running one as soon as its executor stops it.
-    /// Answers its state now.
+    /// Cancels a run for the user `by`: a pending one at once, a running one as soon as its
+    /// executor stops it. Answers its state now.
     ///
     /// # Errors
     /// [`Error::NotCancellable`] when it has ended, or the database fails or does not know it.
-    pub async fn cancel(&self, run: RunId) -> Result<RunStatus, Error> {
-        match self.shared.store.runs().request_cancel(run).await? {
+    pub async fn cancel(&self, run: RunId, by: &str) -> Result<RunStatus, Error> {
+        match self.shared.store.runs().request_cancel(run, by).await? {
             Cancellation::Cancelled => Ok(RunStatus::Cancelled),
             Cancellation::Requested => {
                 match self.shared.active.get(run) {

@@ -4,6 +4,7 @@
 //! anywhere and begun again from [`Task::drive`].
 
 mod conclude;
+mod last_line;
 mod logs;
 mod publish;
 mod submit;
@@ -151,11 +152,12 @@ impl Task {
             .await
     }
 
-    /// The row gets its end.
-    async fn end(&self, end: &RunEnd) -> Result<(), Halt> {
+    /// The row gets its end, and the log its last line.
+    async fn end(&self, mut end: RunEnd) -> Result<(), Halt> {
+        end.last_line = Some(self.last_line(&end).await?);
         let runs = self.shared.store.runs();
         let finished = retry::store("end a run", &self.shared.shutdown, || {
-            runs.finish(self.run.id, end)
+            runs.finish(self.run.id, &end)
         })
         .await?;
         let code = end.error.as_ref().map(|error| error.code.as_str());
@@ -180,6 +182,7 @@ impl Task {
             snapshot_id: None,
             phases: Vec::new(),
             finished_at: Utc::now().trunc_subsecs(6),
+            last_line: None,
         }
     }
 }

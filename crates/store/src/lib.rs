@@ -42,7 +42,7 @@ pub use pipelines::{NewPipeline, PipelineFilter, PipelineRecord, PipelineUpdate,
 pub use plugins::{NewPlugin, PluginHealth, PluginRecord, PluginStatus, Plugins};
 pub use quality::Quality;
 pub use run_logs::RunLogs;
-pub use runs::{Cancellation, NewRun, RunEnd, RunFilter, RunRecord, RunStart, Runs};
+pub use runs::{Cancellation, LastLine, NewRun, RunEnd, RunFilter, RunRecord, RunStart, Runs};
 pub use settings::Settings;
 pub use source_hash::source_hash;
 pub use store::Store;

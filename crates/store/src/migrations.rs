@@ -30,6 +30,8 @@ const ALL: &[Migration] = &[
     migration!("0010_staged_tables"),
     migration!("0011_table_metadata"),
     migration!("0012_settings"),
+    migration!("0013_landing_file_hash"),
+    migration!("0014_run_cancelled_by"),
 ];
 
 /// Every migration of the platform database, in order.

@@ -14,6 +14,7 @@
 //! that starts finds in [`Runs::list_active`] what it left behind; rows without an executor were
 //! claimed and never submitted, and go [`back to pending`](Runs::back_to_pending).
 
+mod last_line;
 mod list;
 mod record;
 mod transitions;
@@ -25,6 +26,7 @@ use crate::error::Constraint;
 use crate::time::now;
 use crate::{Error, Page};
 
+pub use last_line::LastLine;
 pub use list::RunFilter;
 pub use record::{Cancellation, NewRun, RunEnd, RunRecord, RunStart};
 pub(crate) use transitions::cancel_all;

@@ -247,7 +247,7 @@ pub(crate) async fn cancel(
     Path(Id { run_id }): Path<Id>,
 ) -> Result<impl IntoResponse, Fault> {
     access.run(&state, run_id, Action::Run).await?;
-    let status = state.scheduler.cancel(run_id).await?;
+    let status = state.scheduler.cancel(run_id, access.user()).await?;
     Ok(axum::Json(Accepted { run_id, status }))
 }
 

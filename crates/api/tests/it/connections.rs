@@ -72,7 +72,7 @@ async fn requests_over_a_connection_carry_their_address() {
         .await,
     )
     .await;
-    let get = "GET /api/v1/me HTTP/1.1\r\nHost: rat\r\nConnection: close\r\n\r\n";
+    let get = "GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert!(served.exchange(get, b"").await.starts_with("HTTP/1.1 200"));
     assert!(served.exchange(get, b"").await.starts_with("HTTP/1.1 429"));
     served.end().await;
@@ -81,7 +81,7 @@ async fn requests_over_a_connection_carry_their_address() {
 #[tokio::test]
 async fn a_body_above_the_limit_is_answered_and_not_cut_off() {
     let served = serve_api(api().await).await;
-    let head = "POST /api/v1/namespaces HTTP/1.1\r\nHost: rat\r\nConnection: close\r\n\
+    let head = "POST /api/v1/namespaces HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
                 Content-Type: application/json\r\nContent-Length: 2000000\r\n\r\n";
     let answer = served.exchange(head, b"").await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
@@ -96,7 +96,7 @@ async fn a_head_request_has_no_body_on_the_wire() {
         "/api/v1/nothing",
         "/iceberg/v1/namespaces/default%1Fgold/tables/none",
     ] {
-        let head = format!("HEAD {path} HTTP/1.1\r\nHost: rat\r\nConnection: close\r\n\r\n");
+        let head = format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let answer = served.exchange(&head, b"").await;
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
         assert!(answer.ends_with("\r\n\r\n"), "{answer}");
@@ -108,7 +108,7 @@ async fn a_head_request_has_no_body_on_the_wire() {
 async fn hanging_up_cancels_the_query() {
     let served = serve_api(api().await).await;
     let mut stream = TcpStream::connect(served.address).await.unwrap();
-    let post = "POST /api/v1/query HTTP/1.1\r\nHost: rat\r\nContent-Type: application/json\r\n\
+    let post = "POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                 Content-Length: 14\r\n\r\n{\"sql\":\"hang\"}";
 
     stream.write_all(post.as_bytes()).await.unwrap();

@@ -120,9 +120,11 @@ async fn a_log_is_followed_until_the_run_has_ended() {
     events.until("{\"status\":\"pending\"}").await;
     log(&api, run, 3..=3).await;
     events.until("id: 3").await;
-    api.store.runs().request_cancel(run).await.unwrap();
+    api.store.runs().request_cancel(run, "anna").await.unwrap();
     let text = events.into_text().await;
-    assert_eq!(text.matches("event: log").count(), 3);
+    assert_eq!(text.matches("event: log").count(), 4);
+    // What became of the run is told before the stream ends.
+    assert!(text.contains("\"message\":\"Cancelled by anna\""), "{text}");
     assert!(text.contains("\"message\":\"line 1\\nwith two\""), "{text}");
     assert!(
         text.trim_end().ends_with("{\"status\":\"cancelled\"}"),
@@ -136,9 +138,9 @@ async fn a_long_log_is_sent_completely() {
     let api = api().await;
     let run = run(&api).await;
     log(&api, run, 1..=1700).await;
-    api.store.runs().request_cancel(run).await.unwrap();
+    api.store.runs().request_cancel(run, "anna").await.unwrap();
     let text = Events::open(&api, run, &[]).await.into_text().await;
-    assert_eq!(text.matches("event: log").count(), 1700);
+    assert_eq!(text.matches("event: log").count(), 1701);
 }
 
 #[tokio::test]
@@ -146,7 +148,7 @@ async fn a_client_that_comes_back_misses_nothing_and_sees_nothing_twice() {
     let api = api().await;
     let run = run(&api).await;
     log(&api, run, 1..=5).await;
-    api.store.runs().request_cancel(run).await.unwrap();
+    api.store.runs().request_cancel(run, "anna").await.unwrap();
     let text = Events::open(&api, run, &[("last-event-id", "3")])
         .await
         .into_text()

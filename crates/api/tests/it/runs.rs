@@ -39,6 +39,7 @@ async fn finish(api: &Api, run: RunId, error: Option<RunFailure>) {
             duration_us: 12,
         }],
         finished_at: Utc::now(),
+        last_line: None,
     };
     assert!(api.store.runs().finish(run, &end).await.unwrap());
 }

@@ -46,7 +46,7 @@ impl Task {
         };
         let (settled, ()) = tokio::join!(self.settle(&outcome), drain);
         match settled? {
-            Settled::End(end) => self.end(&end).await,
+            Settled::End(end) => self.end(end).await,
             Settled::Again => self.again().await,
         }
     }
@@ -58,7 +58,7 @@ impl Task {
         error: Option<RunFailure>,
     ) -> Result<(), Halt> {
         self.discard().await?;
-        self.end(&Self::end_without_result(status, error)).await
+        self.end(Self::end_without_result(status, error)).await
     }
 
     async fn settle(&self, outcome: &RunOutcome) -> Result<Settled, Halt> {

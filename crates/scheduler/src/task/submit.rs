@@ -25,7 +25,7 @@ impl Task {
             Ok(prepared) => prepared,
             Err(failure) => {
                 let end = Self::end_without_result(RunStatus::Failed, Some(failure));
-                self.end(&end).await?;
+                self.end(end).await?;
                 return Ok(Submitted::Ended);
             }
         };

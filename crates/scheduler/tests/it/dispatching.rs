@@ -29,7 +29,11 @@ async fn a_run_goes_from_pending_to_published() {
     let phases: Vec<&str> = run.phases.iter().map(|phase| phase.name.as_str()).collect();
     assert_eq!(phases, ["queue", "write", "publish"]);
     // Whoever follows the log stops at the end of the run: nothing may come later.
-    assert_eq!(world.log(run.id).await, ["reading", "written"]);
+    let published = format!("Published as snapshot {}, 3 rows", run.snapshot_id.unwrap());
+    assert_eq!(
+        world.log(run.id).await,
+        ["reading", "written", published.as_str()]
+    );
     assert!(world.has_no_leftovers().await);
 }
 

@@ -7,6 +7,7 @@ mod dispatching;
 mod ending;
 mod fake;
 mod lake;
+mod last_line;
 mod publishing;
 mod restarting;
 mod warm_pool;

@@ -67,7 +67,7 @@ async fn a_run_whose_publishing_fails_can_be_cancelled() {
     std::fs::remove_file(&manifest).unwrap();
     std::fs::create_dir(&manifest).unwrap();
     world.report(outcome).await;
-    world.handle().cancel(request.run_id).await.unwrap();
+    world.handle().cancel(request.run_id, "anna").await.unwrap();
     let run = world.ended(request.run_id).await;
     assert_eq!(run.status, RunStatus::Cancelled, "{run:#?}");
     assert_eq!(world.rows(&table).await, Some(3 + 1));
@@ -123,7 +123,7 @@ async fn a_run_that_cannot_be_removed_is_not_called_cancelled() {
              BEGIN SELECT RAISE(FAIL, 'sabotaged'); END",
         )
         .await;
-    world.handle().cancel(request.run_id).await.unwrap();
+    world.handle().cancel(request.run_id, "anna").await.unwrap();
     world.report(outcome).await;
     // Longer than all tries to remove it.
     let waited = tokio::time::timeout(

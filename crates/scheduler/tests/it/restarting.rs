@@ -53,8 +53,13 @@ async fn a_running_run_is_watched_on_after_a_start() {
     world.start();
     let outcome = world.execute(&request, Write::Overwrite).await;
     world.report(outcome).await;
-    assert_eq!(world.ended(request.run_id).await.status, RunStatus::Success);
-    assert_eq!(world.log(request.run_id).await, ["before", "after"]);
+    let run = world.ended(request.run_id).await;
+    assert_eq!(run.status, RunStatus::Success);
+    let published = format!("Published as snapshot {}, 3 rows", run.snapshot_id.unwrap());
+    assert_eq!(
+        world.log(run.id).await,
+        ["before", "after", published.as_str()]
+    );
 }
 
 #[tokio::test]
@@ -127,7 +132,12 @@ async fn a_run_that_is_published_already_is_a_success_after_a_start() {
         );
         world.catalog.publish(run, &table).await.unwrap();
         if cancel {
-            world.store.runs().request_cancel(run).await.unwrap();
+            world
+                .store
+                .runs()
+                .request_cancel(run, "anna")
+                .await
+                .unwrap();
         }
         world.start();
         let ended = world.ended(run).await;

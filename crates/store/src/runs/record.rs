@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use rat_sql::{FromRow, Row};
 use rat_types::{Phase, RunFailure, RunId, RunOutcome, RunStatus, TableIdent};
 
+use super::LastLine;
+
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {
@@ -45,6 +47,8 @@ pub struct RunRecord {
     pub phases: Vec<Phase>,
     /// Whether somebody asked to cancel it.
     pub cancel_requested: bool,
+    /// User id of who asked; `None` where its pipeline was deleted.
+    pub cancelled_by: Option<String>,
     /// Tables that its token may read.
     pub readable: Vec<TableIdent>,
     /// What the executor reported for the current attempt.
@@ -107,6 +111,8 @@ pub struct RunEnd {
     pub phases: Vec<Phase>,
     /// When it ended.
     pub finished_at: DateTime<Utc>,
+    /// What its log ends with.
+    pub last_line: Option<LastLine>,
 }
 
 /// What became of the wish to cancel a run.
@@ -144,6 +150,7 @@ impl FromRow for RunRecord {
             error: code.map(|code| RunFailure::new(code, message.unwrap_or_default())),
             phases: row.optional_json("phases")?.unwrap_or_default(),
             cancel_requested: row.get("cancel_requested")?,
+            cancelled_by: row.get("cancelled_by")?,
             readable: row.optional_json("readable")?.unwrap_or_default(),
             outcome: row.optional_json("outcome")?,
         })

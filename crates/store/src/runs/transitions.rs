@@ -1,10 +1,10 @@
 //! The moves of a run from one state to the next.
 
 use chrono::{DateTime, SubsecRound, Utc};
-use rat_sql::{FromRow, Row, Transaction, sql};
+use rat_sql::{FromRow, Query, Row, Transaction, sql};
 use rat_types::{RunId, RunOutcome, RunStatus};
 
-use super::{Cancellation, RunEnd, RunRecord, RunStart, Runs};
+use super::{Cancellation, LastLine, RunEnd, RunRecord, RunStart, Runs};
 use crate::Error;
 use crate::error::encode;
 use crate::time::now;
@@ -145,6 +145,9 @@ impl Runs<'_> {
             );
             tx.execute(query).await?;
         }
+        if let Some(line) = &end.last_line {
+            line.append(&mut tx, &id.to_string(), finished_at).await?;
+        }
         tx.commit().await?;
         Ok(true)
     }
@@ -157,6 +160,11 @@ impl Runs<'_> {
     /// # Errors
     /// The database fails.
     pub async fn back_to_pending(&self, id: RunId) -> Result<Option<RunStatus>, Error> {
+        rat_sql::retry(|| self.try_back_to_pending(id)).await
+    }
+
+    async fn try_back_to_pending(&self, id: RunId) -> Result<Option<RunStatus>, Error> {
+        let at = now();
         let query = sql!(
             "UPDATE runs SET
                  status = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'pending' END,
@@ -164,14 +172,11 @@ impl Runs<'_> {
                  executor = NULL, token_hash = NULL, started_at = NULL, outcome = NULL,
                  readable = NULL
              WHERE id = $1 AND status = 'running'
-             RETURNING status",
+             RETURNING id, status, cancelled_by",
             id.to_string(),
-            now(),
+            at,
         );
-        match self.pool.fetch_optional_row(query).await? {
-            Some(row) => Ok(Some(row.parse("status")?)),
-            None => Ok(None),
-        }
+        self.stop_or_not(query, at).await
     }
 
     /// Like [`Self::back_to_pending`], for a run that was marked as running and that its executor
@@ -182,6 +187,11 @@ impl Runs<'_> {
     /// # Errors
     /// The database fails.
     pub async fn not_taken(&self, id: RunId) -> Result<Option<RunStatus>, Error> {
+        rat_sql::retry(|| self.try_not_taken(id)).await
+    }
+
+    async fn try_not_taken(&self, id: RunId) -> Result<Option<RunStatus>, Error> {
+        let at = now();
         let query = sql!(
             "UPDATE runs SET
                  status = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'pending' END,
@@ -190,42 +200,91 @@ impl Runs<'_> {
                  executor = NULL, token_hash = NULL, started_at = NULL, outcome = NULL,
                  readable = NULL
              WHERE id = $1 AND status = 'running' AND executor IS NOT NULL
-             RETURNING status",
+             RETURNING id, status, cancelled_by",
             id.to_string(),
-            now(),
+            at,
         );
-        match self.pool.fetch_optional_row(query).await? {
-            Some(row) => Ok(Some(row.parse("status")?)),
-            None => Ok(None),
-        }
+        self.stop_or_not(query, at).await
     }
 
-    /// Cancels a pending run, or notes on a running one that it has to stop.
+    /// Cancels a pending run, or notes on a running one that it has to stop. `by` is the first who
+    /// asked.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database fails.
-    pub async fn request_cancel(&self, id: RunId) -> Result<Cancellation, Error> {
-        let query = sql!(
-            "UPDATE runs SET
-                 cancel_requested = TRUE,
-                 finished_at = CASE WHEN status = 'pending' THEN $2 ELSE finished_at END,
-                 status = CASE WHEN status = 'pending' THEN 'cancelled' ELSE status END
-             WHERE id = $1 AND status IN ('pending', 'running')
-             RETURNING status",
-            id.to_string(),
-            now(),
-        );
-        if let Some(row) = self.pool.fetch_optional_row(query).await? {
-            return match row.parse("status")? {
-                RunStatus::Cancelled => Ok(Cancellation::Cancelled),
-                _ => Ok(Cancellation::Requested),
-            };
+    pub async fn request_cancel(&self, id: RunId, by: &str) -> Result<Cancellation, Error> {
+        match rat_sql::retry(|| self.try_request_cancel(id, by)).await? {
+            Some(RunStatus::Cancelled) => return Ok(Cancellation::Cancelled),
+            Some(_) => return Ok(Cancellation::Requested),
+            None => {}
         }
         let run = self
             .get(id)
             .await?
             .ok_or_else(|| Error::not_found("run", id))?;
         Ok(Cancellation::AlreadyEnded(run.status))
+    }
+
+    async fn try_request_cancel(&self, id: RunId, by: &str) -> Result<Option<RunStatus>, Error> {
+        let at = now();
+        let query = sql!(
+            "UPDATE runs SET
+                 cancelled_by = CASE WHEN cancel_requested THEN cancelled_by ELSE $3 END,
+                 cancel_requested = TRUE,
+                 finished_at = CASE WHEN status = 'pending' THEN $2 ELSE finished_at END,
+                 status = CASE WHEN status = 'pending' THEN 'cancelled' ELSE status END
+             WHERE id = $1 AND status IN ('pending', 'running')
+             RETURNING id, status, cancelled_by",
+            id.to_string(),
+            at,
+            by,
+        );
+        self.stop_or_not(query, at).await
+    }
+
+    /// Executes an update that may have cancelled a run. Answers its state.
+    async fn stop_or_not(
+        &self,
+        update: Query,
+        at: DateTime<Utc>,
+    ) -> Result<Option<RunStatus>, Error> {
+        let mut tx = self.pool.begin().await?;
+        let Some(moved) = tx.fetch_optional::<Moved>(update).await? else {
+            return Ok(None);
+        };
+        moved.close(&mut tx, at).await?;
+        tx.commit().await?;
+        Ok(Some(moved.status))
+    }
+}
+
+/// A run that was asked to stop, or given back.
+struct Moved {
+    id: String,
+    status: RunStatus,
+    cancelled_by: Option<String>,
+}
+
+impl FromRow for Moved {
+    fn from_row(row: &Row) -> Result<Self, rat_sql::Error> {
+        Ok(Self {
+            id: row.get("id")?,
+            status: row.parse("status")?,
+            cancelled_by: row.get("cancelled_by")?,
+        })
+    }
+}
+
+impl Moved {
+    /// Ends the log of a run that is cancelled now.
+    async fn close(&self, tx: &mut Transaction, at: DateTime<Utc>) -> Result<(), Error> {
+        match self.status {
+            RunStatus::Cancelled => {
+                let line = LastLine::cancelled(self.cancelled_by.as_deref());
+                line.append(tx, &self.id, at).await
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -239,15 +298,20 @@ impl FromRow for StartedAt {
 
 /// Cancels what waits, and asks to stop what runs, of one pipeline.
 pub(crate) async fn cancel_all(tx: &mut Transaction, pipeline_id: &str) -> Result<(), Error> {
+    let at = now();
     let query = sql!(
         "UPDATE runs SET
              cancel_requested = TRUE,
              finished_at = CASE WHEN status = 'pending' THEN $2 ELSE finished_at END,
              status = CASE WHEN status = 'pending' THEN 'cancelled' ELSE status END
-         WHERE pipeline_id = $1 AND status IN ('pending', 'running')",
+         WHERE pipeline_id = $1 AND status IN ('pending', 'running')
+         RETURNING id, status, cancelled_by",
         pipeline_id,
-        now(),
+        at,
     );
-    tx.execute(query).await?;
+    let moved: Vec<Moved> = tx.fetch_all(query).await?;
+    for run in &moved {
+        run.close(tx, at).await?;
+    }
     Ok(())
 }

@@ -144,7 +144,7 @@ pub(crate) async fn sixteen_claimers_share_the_runs_without_overlap(store: Store
 pub(crate) async fn a_cancelled_run_is_never_claimed(store: Store) {
     let first = run_of_new(&store, "default.bronze.a").await.id;
     let second = run(&store, "default.bronze.a").await.id;
-    let outcome = store.runs().request_cancel(first).await.unwrap();
+    let outcome = store.runs().request_cancel(first, "anna").await.unwrap();
     assert_eq!(outcome, Cancellation::Cancelled);
     assert_eq!(claim(&store, 10).await, [second]);
 }

@@ -59,6 +59,7 @@ async fn four_runs(store: &Store) -> [RunRecord; 4] {
         let finished_at = started + chrono::Duration::seconds(seconds);
         let end = rat_store::RunEnd {
             finished_at,
+            last_line: None,
             ..end(status)
         };
         assert!(store.runs().finish(run.id, &end).await.unwrap());

@@ -63,6 +63,7 @@ pub(crate) async fn a_run_goes_through_its_whole_life(store: Store) {
             duration_us: 5,
         }],
         finished_at: started_at + Duration::milliseconds(1500),
+        last_line: None,
     };
     assert!(store.runs().finish(created.id, &end).await.unwrap());
     let ended = store.runs().get(created.id).await.unwrap().unwrap();
@@ -100,7 +101,7 @@ pub(crate) async fn a_run_needs_its_pipeline_and_a_new_id(store: Store) {
     assert_eq!(
         store
             .runs()
-            .request_cancel(unknown)
+            .request_cancel(unknown, "anna")
             .await
             .unwrap_err()
             .kind(),
@@ -148,7 +149,7 @@ pub(crate) async fn an_attempt_that_no_executor_took_does_not_count(store: Store
         assert_eq!(holder(&store, "aa").await, None);
     }
     assert!(store.runs().mark_running(id, &start("aa")).await.unwrap());
-    store.runs().request_cancel(id).await.unwrap();
+    store.runs().request_cancel(id, "anna").await.unwrap();
     let ended = store.runs().not_taken(id).await.unwrap();
     assert_eq!(ended, Some(RunStatus::Cancelled));
 }
@@ -276,13 +277,19 @@ pub(crate) async fn the_first_outcome_of_an_attempt_counts(store: Store) {
 pub(crate) async fn cancelling_depends_on_the_state(store: Store) {
     let pending = run_of_new(&store, A).await.id;
     assert_eq!(
-        store.runs().request_cancel(pending).await.unwrap(),
+        store.runs().request_cancel(pending, "anna").await.unwrap(),
         Cancellation::Cancelled
     );
     let cancelled = store.runs().get(pending).await.unwrap().unwrap();
     assert_eq!(cancelled.status, RunStatus::Cancelled);
     assert!(is_recent(cancelled.finished_at.unwrap()));
-    let again = store.runs().request_cancel(pending).await.unwrap();
+    let lines = store.run_logs().read(pending, 0, 10).await.unwrap();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| (line.seq, line.message.as_str()))
+        .collect();
+    assert_eq!(lines, [(1, "Cancelled by anna")]);
+    let again = store.runs().request_cancel(pending, "anna").await.unwrap();
     assert_eq!(again, Cancellation::AlreadyEnded(RunStatus::Cancelled));
 
     let running = run(&store, A).await.id;
@@ -294,14 +301,16 @@ pub(crate) async fn cancelling_depends_on_the_state(store: Store) {
             .unwrap()
     );
     for _ in 0..2 {
-        let asked = store.runs().request_cancel(running).await.unwrap();
+        let asked = store.runs().request_cancel(running, "anna").await.unwrap();
         assert_eq!(asked, Cancellation::Requested);
     }
+    store.runs().request_cancel(running, "bert").await.unwrap();
     let asked = store.runs().get(running).await.unwrap().unwrap();
     assert_eq!(
         (asked.status, asked.cancel_requested),
         (RunStatus::Running, true)
     );
+    assert_eq!(asked.cancelled_by.as_deref(), Some("anna"), "the first");
     assert_eq!(asked.finished_at, None);
     assert!(
         store
@@ -315,7 +324,7 @@ pub(crate) async fn cancelling_depends_on_the_state(store: Store) {
 pub(crate) async fn a_run_that_was_asked_to_stop_does_not_start_again(store: Store) {
     let id = run_of_new(&store, A).await.id;
     store.runs().claim_next(1).await.unwrap();
-    store.runs().request_cancel(id).await.unwrap();
+    store.runs().request_cancel(id, "anna").await.unwrap();
     assert!(!store.runs().mark_running(id, &start("aa")).await.unwrap());
     assert_eq!(
         store.runs().back_to_pending(id).await.unwrap(),

@@ -81,6 +81,7 @@ pub(crate) fn end(status: RunStatus) -> RunEnd {
         snapshot_id: None,
         phases: Vec::new(),
         finished_at: Utc::now(),
+        last_line: None,
     }
 }
 
