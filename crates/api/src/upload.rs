@@ -4,18 +4,20 @@
 //! form has arrived; a connection that breaks leaves nothing. The name is given under a lock of
 //! its path, together with the record, so that of two uploads of one path one wins as a whole. A
 //! crash between the two leaves a file without a record, which no run sees and the next upload of
-//! that path replaces.
+//! that path replaces. No link in the lake's folder is followed: whoever may write there must not
+//! be able to have ratd write elsewhere.
 
 mod form;
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::path::PathBuf;
+use std::path::Path;
 
 use axum::extract::multipart::Field;
 use http::StatusCode;
-use rat_iceberg::storage::{AtomicFile, Existing, local_path};
+use rat_iceberg::storage::{self, AtomicFile, Existing, Obstacle};
 use rat_store::{NewZoneFile, ZoneFileRecord};
 use rat_types::{Kind, ZoneIdent};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::fault::Fault;
@@ -78,6 +80,7 @@ impl PathLocks {
 struct Arrived {
     path: String,
     content_type: String,
+    hash: String,
     file: AtomicFile,
 }
 
@@ -135,19 +138,27 @@ async fn receive_file(
         return Err(taken(&target.zone, &path));
     }
     let content_type = content_type(&field, &path);
-    let mut file = AtomicFile::new(disk_path(state, &target.zone, &path)?);
+    let root = state.catalog.warehouse().path();
+    let fault = |error: &storage::Error| storage_fault(root, error);
+    let mut file = AtomicFile::within(root, &lake_path(&target.zone, &path))
+        .map_err(|error| Fault::of(error.kind(), error.reason(), &error))?;
+    if let Err(error) = file.check().await {
+        drain(watch, field).await;
+        return Err(fault(&error));
+    }
+    let mut content = Sha256::new();
     let limit = state.config.upload_limit;
     while let Some(chunk) = watch.chunk(&mut field).await? {
         if file.written() + chunk.len() as u64 > limit {
             return Err(Fault::too_large(limit));
         }
-        file.write(chunk)
-            .await
-            .map_err(|error| storage_fault(&error))?;
+        content.update(&chunk);
+        file.write(chunk).await.map_err(|error| fault(&error))?;
     }
     Ok(Arrived {
         path,
         content_type,
+        hash: format!("{:x}", content.finalize()),
         file,
     })
 }
@@ -167,6 +178,7 @@ async fn publish(
     let Arrived {
         path,
         content_type,
+        hash,
         file,
     } = arrived;
     let zones = state.store.zones();
@@ -179,10 +191,11 @@ async fn publish(
     let size_bytes = file
         .commit(Existing::Replace)
         .await
-        .map_err(|error| storage_fault(&error))?;
+        .map_err(|error| storage_fault(state.catalog.warehouse().path(), &error))?;
     let new = NewZoneFile {
         path: path.clone(),
         size_bytes,
+        hash,
         content_type,
         uploaded_by: user,
     };
@@ -211,11 +224,10 @@ pub(crate) async fn remove(
 
 /// Best effort: without a record nobody can name the file, and the next upload replaces it.
 async fn remove_from_disk(state: &AppState, zone: &ZoneIdent, path: &str) {
-    let Ok(location) = state.catalog.warehouse().landing_location(zone, path) else {
-        return;
-    };
-    if let Err(error) = state.catalog.file_io().delete(&location).await {
-        tracing::warn!(zone = %zone, path, error = %error, "failed to delete a landing file");
+    let root = state.catalog.warehouse().path();
+    if let Err(error) = storage::remove_within(root, &lake_path(zone, path)).await {
+        let error = crate::fault::Chain(&error);
+        tracing::warn!(zone = %zone, path, %error, "failed to delete a landing file");
     }
 }
 
@@ -230,16 +242,9 @@ fn destination(target: &Target, file_name: Option<&str>) -> Result<String, Fault
     Ok(path)
 }
 
-fn disk_path(state: &AppState, zone: &ZoneIdent, path: &str) -> Result<PathBuf, Fault> {
-    let refused = |error: &rat_iceberg::storage::LocationError| {
-        Fault::of(error.kind(), error.reason(), error)
-    };
-    let location = state
-        .catalog
-        .warehouse()
-        .landing_location(zone, path)
-        .map_err(|error| refused(&error))?;
-    local_path(&location).map_err(|error| refused(&error))
+/// Path of a file below the lake's folder.
+fn lake_path(zone: &ZoneIdent, path: &str) -> String {
+    format!("{}/landing/{}/{path}", zone.namespace, zone.name)
 }
 
 fn content_type(field: &Field<'_>, path: &str) -> String {
@@ -301,7 +306,18 @@ fn taken(zone: &ZoneIdent, path: &str) -> Fault {
 }
 
 /// The client learns what kind of failure it was and not where our files lie.
-fn storage_fault(error: &rat_iceberg::storage::Error) -> Fault {
+fn storage_fault(root: &Path, error: &storage::Error) -> Fault {
+    if let storage::Error::Obstructed { path, by } = error {
+        let path = path.strip_prefix(root).unwrap_or(Path::new(""));
+        let rule = match by {
+            Obstacle::File => "a file, so that nothing can lie below it",
+            Obstacle::Folder => "a folder, so that no file can have its name",
+            Obstacle::Link => "a link, and RAT follows none",
+            Obstacle::Other => "neither a file nor a folder",
+        };
+        let message = format!("{} is {rule}", path.display());
+        return Fault::new(error.kind(), message).because(error.reason());
+    }
     match error.kind() {
         Kind::ResourceExhausted => {
             tracing::error!(error = %crate::fault::Chain(error), "storage is full");

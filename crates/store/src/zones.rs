@@ -6,7 +6,7 @@
 mod file;
 mod zone;
 
-use rat_sql::{Pool, Transaction, sql};
+use rat_sql::{Builder, Pool, Transaction, sql};
 use rat_types::{NamespaceName, ZoneIdent};
 use uuid::Uuid;
 
@@ -165,13 +165,9 @@ impl<'a> Zones<'a> {
     ) -> Result<ZoneFileRecord, Error> {
         let mut tx = self.pool.begin().await?;
         let zone_id = lock_zone(&mut tx, zone).await?;
-        if overwrite {
-            replace_file(&mut tx, &zone_id, new).await?;
-        } else {
-            insert_file(&mut tx, &zone_id, new)
-                .await
-                .or_exists("landing file", &new.path)?;
-        }
+        write_file(&mut tx, &zone_id, new, overwrite)
+            .await
+            .or_exists("landing file", &new.path)?;
         let query = sql!(
             "SELECT * FROM landing_files WHERE zone_id = $1 AND path = $2",
             &zone_id,
@@ -206,14 +202,7 @@ impl<'a> Zones<'a> {
         zone: &ZoneIdent,
         id: &str,
     ) -> Result<Option<ZoneFileRecord>, Error> {
-        let query = sql!(
-            "SELECT f.* FROM landing_files f JOIN landing_zones z ON z.id = f.zone_id
-             WHERE z.namespace = $1 AND z.name = $2 AND f.id = $3",
-            zone.namespace.as_str(),
-            zone.name.as_str(),
-            id,
-        );
-        Ok(self.pool.fetch_optional(query).await?)
+        self.file_where("id", id, zone).await
     }
 
     /// The file of `zone` at this path.
@@ -225,14 +214,25 @@ impl<'a> Zones<'a> {
         zone: &ZoneIdent,
         path: &str,
     ) -> Result<Option<ZoneFileRecord>, Error> {
-        let query = sql!(
-            "SELECT f.* FROM landing_files f JOIN landing_zones z ON z.id = f.zone_id
-             WHERE z.namespace = $1 AND z.name = $2 AND f.path = $3",
-            zone.namespace.as_str(),
-            zone.name.as_str(),
-            path,
+        self.file_where("path", path, zone).await
+    }
+
+    /// The file of `zone` whose `column` has this value.
+    async fn file_where(
+        &self,
+        column: &'static str,
+        value: &str,
+        zone: &ZoneIdent,
+    ) -> Result<Option<ZoneFileRecord>, Error> {
+        let mut query = Builder::new(
+            "SELECT f.* FROM landing_files f JOIN landing_zones z ON z.id = f.zone_id",
         );
-        Ok(self.pool.fetch_optional(query).await?)
+        query
+            .push(" WHERE z.namespace = ")
+            .bind(zone.namespace.as_str());
+        query.push(" AND z.name = ").bind(zone.name.as_str());
+        query.push(" AND f.").push(column).push(" = ").bind(value);
+        Ok(self.pool.fetch_optional(query.build()).await?)
     }
 
     /// Deletes the record of a file; the file itself is the caller's.
@@ -265,45 +265,32 @@ async fn lock_zone(tx: &mut Transaction, zone: &ZoneIdent) -> Result<String, Err
         .ok_or_else(|| Error::not_found("landing zone", zone))
 }
 
-async fn insert_file(
+async fn write_file(
     tx: &mut Transaction,
     zone_id: &str,
     new: &NewZoneFile,
+    overwrite: bool,
 ) -> Result<u64, rat_sql::Error> {
-    let query = sql!(
+    let mut query = Builder::new(
         "INSERT INTO landing_files (id, zone_id, path, size_bytes, content_type, uploaded_by,
-                                    uploaded_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        Uuid::now_v7().to_string(),
-        zone_id,
-        &new.path,
-        new.size_bytes,
-        &new.content_type,
-        &new.uploaded_by,
-        now(),
+                                    uploaded_at, hash)
+         VALUES (",
     );
-    tx.execute(query).await
-}
-
-async fn replace_file(
-    tx: &mut Transaction,
-    zone_id: &str,
-    new: &NewZoneFile,
-) -> Result<u64, rat_sql::Error> {
-    let query = sql!(
-        "INSERT INTO landing_files (id, zone_id, path, size_bytes, content_type, uploaded_by,
-                                    uploaded_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (zone_id, path) DO UPDATE SET size_bytes = excluded.size_bytes,
-             content_type = excluded.content_type, uploaded_by = excluded.uploaded_by,
-             uploaded_at = excluded.uploaded_at",
-        Uuid::now_v7().to_string(),
-        zone_id,
-        &new.path,
-        new.size_bytes,
-        &new.content_type,
-        &new.uploaded_by,
-        now(),
-    );
-    tx.execute(query).await
+    query.bind(Uuid::now_v7().to_string());
+    query.push(", ").bind(zone_id);
+    query.push(", ").bind(&new.path);
+    query.push(", ").bind(new.size_bytes);
+    query.push(", ").bind(&new.content_type);
+    query.push(", ").bind(&new.uploaded_by);
+    query.push(", ").bind(now());
+    query.push(", ").bind(&new.hash);
+    query.push(")");
+    if overwrite {
+        query.push(
+            " ON CONFLICT (zone_id, path) DO UPDATE SET size_bytes = excluded.size_bytes,
+                 content_type = excluded.content_type, uploaded_by = excluded.uploaded_by,
+                 uploaded_at = excluded.uploaded_at, hash = excluded.hash",
+        );
+    }
+    tx.execute(query.build()).await
 }

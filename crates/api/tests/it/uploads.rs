@@ -3,117 +3,11 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use http::{Method, Request};
+use http::Method;
 use serde_json::json;
 
-use crate::support::{Answer, Api, Setup, wait_for};
-
-const FILES: &str = "/api/v1/landing-zones/default/raw/files";
-const BOUNDARY: &str = "----rat";
-
-/// One field of a form.
-struct Part<'a> {
-    name: &'a str,
-    file_name: Option<&'a str>,
-    content: &'a [u8],
-}
-
-fn file<'a>(file_name: &'a str, content: &'a [u8]) -> Part<'a> {
-    Part {
-        name: "file",
-        file_name: Some(file_name),
-        content,
-    }
-}
-
-fn field<'a>(name: &'a str, content: &'a str) -> Part<'a> {
-    Part {
-        name,
-        file_name: None,
-        content: content.as_bytes(),
-    }
-}
-
-fn head(part: &Part<'_>) -> String {
-    let file_name = part
-        .file_name
-        .map(|name| format!("; filename=\"{name}\""))
-        .unwrap_or_default();
-    let content_type = part.file_name.map_or("", |_| "Content-Type: text/csv\r\n");
-    let name = part.name;
-    format!(
-        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"{file_name}\r\n\
-         {content_type}\r\n"
-    )
-}
-
-fn form(parts: &[Part<'_>]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for part in parts {
-        body.extend_from_slice(head(part).as_bytes());
-        body.extend_from_slice(part.content);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-    body
-}
-
-fn post(path: &str, body: Body) -> Request<Body> {
-    Request::builder()
-        .method(Method::POST)
-        .uri(path)
-        .header(
-            "content-type",
-            format!("multipart/form-data; boundary={BOUNDARY}"),
-        )
-        .body(body)
-        .unwrap()
-}
-
-async fn upload(api: &Api, query: &str, parts: &[Part<'_>]) -> Answer {
-    api.send(post(&format!("{FILES}{query}"), Body::from(form(parts))))
-        .await
-}
-
-async fn with_zone(setup: Setup) -> Api {
-    let api = setup.start().await;
-    api.post(
-        "/api/v1/landing-zones",
-        json!({"namespace": "default", "name": "raw"}),
-    )
-    .await
-    .expect(201);
-    api
-}
-
-/// Files on disk, by their path within the zone.
-fn on_disk(api: &Api) -> Vec<String> {
-    fn walk(folder: &std::path::Path, root: &std::path::Path, found: &mut Vec<String>) {
-        let Ok(entries) = std::fs::read_dir(folder) else {
-            return;
-        };
-        for entry in entries {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => walk(&path, root, found),
-                false => {
-                    found.push(
-                        path.strip_prefix(root)
-                            .unwrap()
-                            .to_str()
-                            .unwrap()
-                            .to_owned(),
-                    );
-                }
-            }
-        }
-    }
-    let root = api.lake().join("default/landing/raw");
-    let mut found = Vec::new();
-    walk(&root, &root, &mut found);
-    found.sort();
-    found
-}
+use crate::form::{BOUNDARY, FILES, field, file, form, head, on_disk, post, upload, with_zone};
+use crate::support::{Setup, wait_for};
 
 #[tokio::test]
 async fn a_file_is_uploaded_listed_and_deleted() {
@@ -123,6 +17,9 @@ async fn a_file_is_uploaded_listed_and_deleted() {
         .expect(201);
     assert_eq!(record["filename"], "orders.csv");
     assert_eq!(record["size_bytes"], 8);
+    // What `printf 'a,b\n1,2\n' | sha256sum` says.
+    let hash = "492d5ea496056f1a6a6592241032fab764c321596317930b4fa0e1e8bc3b7470";
+    assert_eq!(record["hash"], hash);
     assert_eq!(record["content_type"], "text/csv");
     assert_eq!(record["uploaded_by"], "anonymous");
     assert_eq!(record["s3_path"], "default/landing/raw/orders.csv");
@@ -192,6 +89,7 @@ async fn an_existing_file_is_replaced_only_on_request() {
         .expect(201);
     assert_eq!(second["id"], first["id"]);
     assert_eq!(second["size_bytes"], 5);
+    assert_ne!(second["hash"], first["hash"]);
     let third = [field("overwrite", "true"), file("a.csv", b"newest")];
     upload(&api, "", &third).await.expect(201);
     assert_eq!(std::fs::read(&path).unwrap(), b"newest");

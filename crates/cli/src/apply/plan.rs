@@ -1,11 +1,15 @@
 //! The difference between a project and the server, as a list of steps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rat_pipeline::source_hash;
 use rat_types::{NamespaceName, TableIdent, ZoneIdent};
 use reqwest::StatusCode;
+use sha2::{Digest, Sha256};
 
 use super::{Checked, LandingSource, Project, Remote};
 use crate::client::{Client, FileContent, FileList, ZoneFile};
@@ -58,8 +62,8 @@ pub enum Step {
         upload: Upload,
         /// What happens to it.
         change: Change,
-        /// It has the size of the uploaded one, but changed after that was uploaded.
-        is_newer: bool,
+        /// It has the size of the uploaded one, and other content.
+        is_same_size: bool,
     },
     /// A pipeline: files to write and paths, within its folder, to remove.
     Pipeline {
@@ -101,18 +105,18 @@ impl Step {
             Self::Landing {
                 zone,
                 upload,
-                is_newer,
+                is_same_size,
                 ..
             } => {
-                let newer = if *is_newer {
-                    ", same size, but changed since its upload"
+                let same = if *is_same_size {
+                    ", same size, other content"
                 } else {
                     ""
                 };
                 (
                     "file",
                     format!("{zone}/{}", upload.path),
-                    format!("{}{newer}", bytes(upload.size)),
+                    format!("{}{same}", bytes(upload.size)),
                 )
             }
             Self::Pipeline {
@@ -181,7 +185,8 @@ impl Plan {
         for (zone, sources) in &project.landing {
             let present = landing::files(client, zone).await?;
             for source in sources {
-                steps.push(plan_landing(zone, source, present.get(&source.path)));
+                let present = present.get(&source.path);
+                steps.push(plan_landing(zone, source, present).await?);
             }
         }
         for (ident, sources) in &project.pipelines {
@@ -249,19 +254,22 @@ pub(super) fn source_prefix(ident: &TableIdent) -> String {
     )
 }
 
-/// The API does not tell what is in a landing file, only how much and since when: a file is left
-/// alone when its size is the same and it has not been touched since its upload.
-fn plan_landing(zone: &ZoneIdent, source: &LandingSource, present: Option<&ZoneFile>) -> Step {
+/// A file is left alone when its content is the same. One of another size is not read for that.
+async fn plan_landing(
+    zone: &ZoneIdent,
+    source: &LandingSource,
+    present: Option<&ZoneFile>,
+) -> Result<Step> {
     let is_same_size = present.is_some_and(|file| file.size_bytes == source.size);
-    let is_older = present
-        .and_then(|file| file.uploaded_at)
-        .is_some_and(|uploaded| source.changed_at < uploaded);
-    let change = match present {
-        None => Change::Create,
-        Some(_) if is_same_size && is_older => Change::Keep,
-        Some(_) => Change::Update,
+    let uploaded = present.and_then(|file| file.hash.as_deref());
+    let change = match (present, uploaded) {
+        (None, _) => Change::Create,
+        (Some(_), Some(hash)) if is_same_size && hash == content_hash(&source.file).await? => {
+            Change::Keep
+        }
+        (Some(_), _) => Change::Update,
     };
-    Step::Landing {
+    Ok(Step::Landing {
         zone: zone.clone(),
         upload: Upload {
             path: source.path.clone(),
@@ -269,8 +277,21 @@ fn plan_landing(zone: &ZoneIdent, source: &LandingSource, present: Option<&ZoneF
             size: source.size,
         },
         change,
-        is_newer: is_same_size && change == Change::Update,
-    }
+        is_same_size: is_same_size && change == Change::Update,
+    })
+}
+
+/// SHA-256 in lower-case hex, as the API tells it.
+async fn content_hash(path: &Path) -> Result<String> {
+    let path = path.to_owned();
+    let hash = tokio::task::spawn_blocking(move || {
+        let mut hasher = Sha256::new();
+        File::open(&path)
+            .and_then(|mut file| io::copy(&mut file, &mut hasher))
+            .with_context(|| format!("failed to read {}", path.display()))?;
+        Ok(format!("{:x}", hasher.finalize()))
+    });
+    hash.await?
 }
 
 async fn plan_pipeline(

@@ -5,10 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
 use rat_types::{NamespaceName, TableIdent, ZoneIdent};
 
 use super::check::Problem;
@@ -27,9 +25,6 @@ pub struct LandingSource {
     pub file: PathBuf,
     /// Size in bytes.
     pub size: u64,
-    /// When its content or its place last changed. Unlike the time of modification, which copying
-    /// programs carry along, the file system sets the other one itself; the later one counts.
-    pub changed_at: DateTime<Utc>,
 }
 
 /// A project, read but not yet validated.
@@ -235,21 +230,11 @@ impl Project {
                     path,
                     file,
                     size: meta.len(),
-                    changed_at: changed_at(&meta),
                 }),
                 Err(error) => self.problem(&file, format!("cannot be read: {error}")),
             }
         }
     }
-}
-
-/// A time that cannot be told is taken for now.
-fn changed_at(meta: &fs::Metadata) -> DateTime<Utc> {
-    let time = |seconds, nanoseconds| {
-        let nanoseconds = u32::try_from(nanoseconds).unwrap_or(0);
-        DateTime::from_timestamp(seconds, nanoseconds).unwrap_or_else(Utc::now)
-    };
-    time(meta.mtime(), meta.mtime_nsec()).max(time(meta.ctime(), meta.ctime_nsec()))
 }
 
 /// Entries of a folder in order of their names, without hidden files and backups.

@@ -330,6 +330,9 @@ pub struct ZoneFile {
     /// Size.
     #[serde(default)]
     pub size_bytes: u64,
+    /// SHA-256 of its content in lower-case hex, where ratd knows it.
+    #[serde(default)]
+    pub hash: Option<String>,
     /// When it arrived.
     #[serde(default)]
     pub uploaded_at: Option<DateTime<Utc>>,

@@ -135,6 +135,8 @@ fn a_folder_without_a_pipeline_is_an_error_that_shows_the_layout() {
     assert!(err.contains("no pipeline found; the layout is"), "{err}");
 }
 
+/// Of the landing file in [`SMALL`].
+const SHA_256: &str = "daff832f802000e645771a60983c76c963f6ee602a6230e45237bd360e91cc1a";
 const SMALL: &[(&str, &str)] = &[
     (
         "shop/pipelines/bronze/orders/pipeline.sql",
@@ -203,11 +205,11 @@ fn applying_goes_from_namespace_to_files() {
 
 /// A server that has `shop` with one pipeline of the project's name and one other.
 fn filled(request: &Request) -> crate::support::Answer {
-    filled_since("2999-01-01T00:00:00Z", request)
+    filled_with(json!(SHA_256), request)
 }
 
-/// The same, where the landing file was uploaded then.
-fn filled_since(uploaded: &str, request: &Request) -> crate::support::Answer {
+/// The same, where the landing file has this hash.
+fn filled_with(hash: serde_json::Value, request: &Request) -> crate::support::Answer {
     let pipeline = |name: &str, depends: &[&str]| json!({"namespace": "shop", "layer": "bronze", "name": name, "depends_on": depends, "source_hash": "old"});
     let file = |name: &str, text: &str| json!({"path": format!("shop/pipelines/bronze/orders/{name}"), "size": text.len()});
     match request.route() {
@@ -220,7 +222,7 @@ fn filled_since(uploaded: &str, request: &Request) -> crate::support::Answer {
         }
         ("GET", "/api/v1/landing-zones/shop/orders/files") => ok(
             json!({"files": [{"id": "1", "filename": "2026/a.csv", "size_bytes": 4,
-                "uploaded_at": uploaded}], "total": 1}),
+                "hash": hash}], "total": 1}),
         ),
         ("GET", "/api/v1/files") => ok(json!({"files": [
             file("config.yaml", "description: Orders\n"),
@@ -286,17 +288,13 @@ fn a_cycle_through_the_server_is_found() {
 }
 
 #[test]
-fn a_landing_file_of_the_same_size_that_changed_since_its_upload_is_sent_again() {
+fn a_landing_file_of_the_same_size_with_other_content_is_sent_again() {
     let folder = project(SMALL);
-    let server = Server::start(|request| filled_since("2020-01-01T00:00:00Z", request));
+    let server = Server::start(|request| filled_with(json!("0".repeat(64)), request));
     let (code, out, err) = server.rat(&["apply", folder.path().to_str().unwrap()]);
     assert_eq!(code, 0, "{err}");
-    assert!(
-        out.contains(
-            "~ file      shop.orders/2026/a.csv  4 B, same size, but changed since its upload\n"
-        ),
-        "{out}"
-    );
+    let line = "~ file      shop.orders/2026/a.csv  4 B, same size, other content\n";
+    assert!(out.contains(line), "{out}");
     let requests = server.requests();
     let upload = requests
         .iter()
@@ -310,16 +308,9 @@ fn a_landing_file_of_the_same_size_that_changed_since_its_upload_is_sent_again()
 }
 
 #[test]
-fn a_changed_landing_file_cannot_hide_behind_an_old_time_of_modification() {
+fn a_landing_file_whose_content_nobody_knows_is_sent_again() {
     let folder = project(SMALL);
-    let file = fs::File::options()
-        .write(true)
-        .open(folder.path().join("shop/landing/orders/2026/a.csv"))
-        .unwrap();
-    // As `cp -p` or an archive leaves it.
-    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-    file.set_modified(old).unwrap();
-    let server = Server::start(|request| filled_since("2020-01-01T00:00:00Z", request));
+    let server = Server::start(|request| filled_with(json!(null), request));
     let (_, out, _) = server.rat(&["apply", folder.path().to_str().unwrap(), "--dry-run"]);
     assert!(out.contains("~ file      shop.orders/2026/a.csv"), "{out}");
 }

@@ -56,10 +56,12 @@ async fn the_request_is_complete_and_the_database_does_not_know_the_token() {
         "2026/b.csv",
         "_samples/c.csv",
         "_processed/x/d.csv",
+        "2026/_Samples/e.csv",
     ] {
         let file = NewZoneFile {
             path: path.into(),
             size_bytes: 7,
+            hash: "0".repeat(64),
             content_type: String::new(),
             uploaded_by: "anonymous".into(),
         };

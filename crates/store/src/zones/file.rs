@@ -14,6 +14,8 @@ pub struct ZoneFileRecord {
     pub path: String,
     /// Size.
     pub size_bytes: u64,
+    /// SHA-256 of the content in lower-case hex; `None` of a file that is older than this field.
+    pub hash: Option<String>,
     /// Media type that the uploader gave; empty where none was given.
     pub content_type: String,
     /// User id of the uploader.
@@ -29,6 +31,8 @@ pub struct NewZoneFile {
     pub path: String,
     /// Size.
     pub size_bytes: u64,
+    /// SHA-256 of the content in lower-case hex.
+    pub hash: String,
     /// Media type that the uploader gave; empty where none was given.
     pub content_type: String,
     /// User id of the uploader.
@@ -42,6 +46,7 @@ impl FromRow for ZoneFileRecord {
             zone_id: row.get("zone_id")?,
             path: row.get("path")?,
             size_bytes: row.get("size_bytes")?,
+            hash: row.get("hash")?,
             content_type: row.get("content_type")?,
             uploaded_by: row.get("uploaded_by")?,
             uploaded_at: row.get("uploaded_at")?,

@@ -9,6 +9,7 @@ fn file(path: &str, size_bytes: u64) -> NewZoneFile {
     NewZoneFile {
         path: path.to_owned(),
         size_bytes,
+        hash: format!("{size_bytes:064x}"),
         content_type: "text/csv".to_owned(),
         uploaded_by: "anna".to_owned(),
     }
@@ -126,6 +127,11 @@ pub(crate) async fn files_are_counted_and_found(store: Store) {
         Some(b.clone())
     );
     assert_eq!(
+        zones.file_at(&uploads, &b.path).await.unwrap(),
+        Some(b.clone())
+    );
+    assert_eq!(zones.file_at(&uploads, &b.id).await.unwrap(), None);
+    assert_eq!(
         zones
             .get_file(&zone("default", "other"), &b.id)
             .await
@@ -159,6 +165,7 @@ pub(crate) async fn the_same_path_is_replaced_only_on_request(store: Store) {
         .await
         .unwrap();
     assert_eq!((second.id, second.size_bytes), (first.id, 4));
+    assert_eq!(second.hash, Some(format!("{:064x}", 4)));
     assert!(second.uploaded_at > first.uploaded_at);
     let new = zones
         .add_file(&uploads, &file("b.csv", 4), true)
