@@ -2,7 +2,9 @@
 //!
 //! They become names on disk, parts of locations and subjects of globs, so they are stricter than
 //! those of source files: no character that means something to a URI or a glob, no name that
-//! begins with a dot (files under construction do), nothing under the folders that RAT keeps.
+//! begins with a dot (files under construction do), no folder of a name that RAT keeps.
+
+use rat_types::is_reserved_in_landing;
 
 use crate::fault::Fault;
 use crate::source_path::{check_segment, refused};
@@ -10,8 +12,6 @@ use crate::source_path::{check_segment, refused};
 const LONGEST_PATH: usize = 1024;
 /// Bytes that are kept of an uploaded file's name.
 const LONGEST_NAME: usize = 200;
-/// Folders of a zone that RAT keeps for itself.
-const RESERVED: [&str; 2] = ["_samples", "_processed"];
 
 fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || " ._-=+,@()".contains(c)
@@ -22,18 +22,13 @@ pub(crate) fn check(path: &str) -> Result<(), Fault> {
     if path.len() > LONGEST_PATH {
         return Err(refused(path, "it must have at most 1024 bytes"));
     }
-    let mut segments = path.split('/');
-    if segments
-        .clone()
-        .next()
-        .is_some_and(|first| RESERVED.contains(&first))
-    {
+    if is_reserved_in_landing(path) {
         return Err(refused(
             path,
             "_samples and _processed are kept for RAT itself",
         ));
     }
-    segments
+    path.split('/')
         .try_for_each(check_name)
         .map_err(|rule| refused(path, rule))
 }
@@ -65,7 +60,7 @@ pub(crate) fn sanitize(file_name: &str) -> Result<String, Fault> {
         name.pop();
     }
     let name = name.trim_end().to_owned();
-    match name.is_empty() || RESERVED.contains(&name.as_str()) {
+    match name.is_empty() || is_reserved_in_landing(&name) {
         true => Err(refused(file_name, "an uploaded file needs a name")),
         false => Ok(name),
     }
@@ -120,6 +115,9 @@ mod tests {
             "_samples/a",
             "_processed/1/a",
             "_samples",
+            "2026/_samples/a",
+            "a/_PROCESSED",
+            "_Samples/a",
             &long,
             &deep,
         ] {
@@ -138,6 +136,7 @@ mod tests {
             ("..", ""),
             ("", ""),
             ("_samples", ""),
+            ("_SAMPLES", ""),
             ("über*.csv", "über_.csv"),
         ] {
             let got = sanitize(sent).unwrap_or_default();

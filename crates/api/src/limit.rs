@@ -1,6 +1,7 @@
 //! Lengths that inputs may have, and the page that a list shows.
 
 use rat_store::{MAX_LIMIT, Paging};
+use rat_types::is_direction_mark;
 
 use crate::fault::Fault;
 use crate::parameter::Count;
@@ -50,11 +51,6 @@ pub(crate) fn owner(value: &str) -> Result<(), Fault> {
         ));
     }
     text("owner", value, OWNER)
-}
-
-/// Characters that show a text in another order than it has.
-fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Refuses a search that is too long.

@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, SubsecRound, Utc};
 use rat_pipeline::{Pipeline, RenderContext, RenderError};
 use rat_store::{RunRecord, RunStart, Store};
-use rat_types::{LandingFile, RunFailure, RunRequest, TableIdent, ZoneIdent};
+use rat_types::{
+    LandingFile, RunFailure, RunRequest, TableIdent, ZoneIdent, is_reserved_in_landing,
+};
 
 use crate::service::Config;
 use crate::token;
-
-/// Folders of a landing zone that no run reads: samples for people, and files already processed.
-const IGNORED_FOLDERS: [&str; 2] = ["_samples", "_processed"];
 
 /// What goes to the executor and to the row.
 pub(crate) struct Prepared {
@@ -152,7 +151,10 @@ async fn landing_files(
             let message = format!("landing zone {zone} does not exist");
             return Err(failure("LANDING_ZONE_NOT_FOUND", message));
         }
-        for file in found.into_iter().filter(|file| !is_ignored(&file.path)) {
+        for file in found
+            .into_iter()
+            .filter(|file| !is_reserved_in_landing(&file.path))
+        {
             let location = config
                 .warehouse
                 .landing_location(zone, &file.path)
@@ -169,28 +171,4 @@ async fn landing_files(
         }
     }
     Ok(files)
-}
-
-fn is_ignored(path: &str) -> bool {
-    path.split_once('/')
-        .is_some_and(|(folder, _)| IGNORED_FOLDERS.contains(&folder))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_and_processed_files_are_never_read() {
-        assert!(is_ignored("_samples/a.csv"));
-        assert!(is_ignored("_processed/run/a.csv"));
-        for read in [
-            "a.csv",
-            "2026/_samples/a.csv",
-            "_samples",
-            "_samples2/a.csv",
-        ] {
-            assert!(!is_ignored(read), "{read}");
-        }
-    }
 }

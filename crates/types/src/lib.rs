@@ -10,6 +10,7 @@ mod identity;
 mod name;
 mod run;
 mod secret;
+mod text;
 
 pub use error::{Kind, RunFailure};
 pub use identity::Identity;
@@ -21,3 +22,4 @@ pub use run::{
     RunOutcome, RunRequest, RunState, RunStatus, Severity,
 };
 pub use secret::Secret;
+pub use text::{is_direction_mark, is_reserved_in_landing};

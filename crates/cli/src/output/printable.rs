@@ -4,6 +4,7 @@
 //! file. Control characters could move the cursor, change the terminal's title or hide what is
 //! really there; marks of writing direction could show text in another order.
 
+use rat_types::is_direction_mark;
 use serde::{Deserialize as _, Deserializer};
 
 /// `text` with everything visible that would act on a terminal; line breaks stay.
@@ -27,8 +28,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<String, 
 }
 
 fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || is_direction_mark(c)
 }
 
 #[cfg(test)]
