@@ -17,7 +17,13 @@ pub use run::RunArguments;
 /// Where ratd is unless something else is said.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
+Examples:
+  rat dev                                  in another terminal
+  rat apply examples/shop
+  rat run --all --namespace shop
+  rat query 'SELECT * FROM shop.silver.daily'
+
 Exit codes:
   0   it worked
   1   it did not: ratd refused, a run failed, a project is not valid, nobody answered
@@ -32,7 +38,7 @@ Standard output carries results only; progress, notes and errors go to standard 
     name = "rat",
     version = crate::VERSION,
     about = "Command line of RAT: apply pipelines, run them, query their tables",
-    after_help = EXIT_CODES,
+    after_help = AFTER_HELP,
     max_term_width = 100,
     arg_required_else_help = true
 )]

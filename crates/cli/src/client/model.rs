@@ -14,6 +14,8 @@ use crate::output::printable::printable;
 pub trait Page {
     /// What is listed.
     type Item;
+    /// The field that the items are in.
+    const FIELD: &str;
     /// The items of this page, and how many there are in all.
     fn into_parts(self) -> (Vec<Self::Item>, usize);
 }
@@ -32,6 +34,7 @@ macro_rules! page {
 
         impl Page for $ty {
             type Item = $item;
+            const FIELD: &str = stringify!($field);
             fn into_parts(self) -> (Vec<$item>, usize) {
                 let total = self.total.max(self.$field.len());
                 (self.$field, total)

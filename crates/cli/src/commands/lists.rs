@@ -1,16 +1,23 @@
 //! `rat runs`, `rat pipelines`, `rat zones`: lists of things.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use chrono::Utc;
 use rat_types::NamespaceName;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
-use super::{Session, parse_ident, require_namespace};
+use super::{Session, parse_ident};
 use crate::arguments::{ListArguments, RunsArguments, ZonesArguments};
-use crate::client::{Answer, Page, Pipeline, PipelineList, Run, RunList, Zone, ZoneList};
-use crate::output::{Align, Format, Grid, ago, bytes, count, duration, shorten, to_csv};
+use crate::client::{
+    Answer, Client, PAGE, Page, Pipeline, PipelineList, Run, RunList, Zone, ZoneList,
+};
+use crate::output::{
+    Align, Console, Format, Grid, Tone, ago, bytes, count, duration, shorten, to_csv,
+};
 
 /// Characters of a long text that are shown on a terminal.
 const TEXT_WIDTH: usize = 60;
@@ -19,63 +26,122 @@ const TEXT_WIDTH: usize = 60;
 pub(super) struct Listing<'a, T> {
     pub(super) what: &'a str,
     pub(super) columns: &'a [(&'a str, Align)],
+    /// Columns that a narrow terminal does without, in this order.
+    pub(super) spare: &'a [&'static str],
     /// Texts of several lines become one of at most that many characters.
     pub(super) people: fn(&T, usize) -> Vec<String>,
     pub(super) csv: fn(&T) -> Vec<Option<String>>,
 }
 
 impl<T> Listing<'_, T> {
-    /// Shows the list. One that is empty because there is no `namespace` of that name is an error.
+    /// Shows the list. One that is empty because there is nothing at the path `within` is an
+    /// error.
     pub(super) async fn show<P>(
         &self,
         session: &Session,
-        answer: &Answer,
+        pages: &[Answer],
         format: Format,
-        namespace: Option<&NamespaceName>,
+        within: Option<String>,
     ) -> Result<ExitCode>
     where
-        P: Page<Item = T> + serde::de::DeserializeOwned,
+        P: Page<Item = T> + DeserializeOwned,
     {
         let console = &session.console;
-        let (items, total) = answer.parse::<P>()?.into_parts();
-        if items.is_empty() {
-            require_namespace(&session.client, namespace).await?;
+        let (mut items, mut total) = (Vec::new(), 0);
+        for page in pages {
+            let (more, in_all) = page.parse::<P>()?.into_parts();
+            items.extend(more);
+            total = in_all;
         }
-        if format == Format::Json {
-            console.result(answer.text())?;
-            return Ok(ExitCode::SUCCESS);
+        if items.is_empty()
+            && let Some(path) = within
+        {
+            session.client.get(&path, &[]).await?;
         }
-        if format == Format::Csv {
-            let header: Vec<String> = self
-                .columns
-                .iter()
-                .map(|(name, _)| (*name).to_owned())
-                .collect();
-            let rows: Vec<_> = items.iter().map(self.csv).collect();
-            console.result(&to_csv(&header, &rows))?;
-            return Ok(ExitCode::SUCCESS);
+        match format {
+            Format::Json => console.result(&in_json::<P>(pages)?)?,
+            Format::Csv => {
+                let names = self.columns.iter().map(|(name, _)| (*name).to_owned());
+                let rows: Vec<_> = items.iter().map(self.csv).collect();
+                console.result(&to_csv(&names.collect::<Vec<_>>(), &rows))?;
+            }
+            Format::Table if items.is_empty() => console.note(&format!("No {}.", self.what)),
+            Format::Table => self.show_table(console, &items, total)?,
         }
-        if items.is_empty() {
-            console.note(&format!("No {}.", self.what));
-            return Ok(ExitCode::SUCCESS);
-        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn show_table(&self, console: &Console, items: &[T], total: usize) -> Result<()> {
         let mut grid = Grid::new(self.columns.iter().copied());
         // Only a terminal lacks the room.
         let width = console.width().map_or(usize::MAX, |_| TEXT_WIDTH);
         items
             .iter()
             .for_each(|item| grid.push((self.people)(item, width)));
+        let left_out = grid.spare(console.width(), self.spare);
         console.result(&grid.render(console.width()))?;
-        if total > items.len() {
-            console.note(&format!(
-                "{} of {} {}.",
-                items.len(),
-                count(total as u64),
-                self.what
-            ));
+        if !left_out.is_empty() {
+            let text = format!(
+                "Left out for want of room: {}; -o csv has all.",
+                left_out.join(", ")
+            );
+            console.note(&console.paint_note(Tone::Dim, &text));
         }
-        Ok(ExitCode::SUCCESS)
+        if total > items.len() {
+            let (shown, total) = (items.len(), count(total as u64));
+            console.note(&format!("{shown} of {total} {}.", self.what));
+        }
+        Ok(())
     }
+}
+
+/// All of a list; the API gives it page by page.
+pub(super) async fn pages<P>(
+    client: &Client,
+    path: &str,
+    namespace: Option<&NamespaceName>,
+) -> Result<Vec<Answer>>
+where
+    P: Page + DeserializeOwned,
+{
+    let mut pages = Vec::new();
+    let mut seen = 0;
+    loop {
+        let mut query = vec![("limit", PAGE.to_string()), ("offset", seen.to_string())];
+        query.extend(namespace.map(|namespace| ("namespace", namespace.to_string())));
+        let page = client.get(path, &query).await?;
+        let (items, total) = page.parse::<P>()?.into_parts();
+        seen += items.len();
+        pages.push(page);
+        if items.is_empty() || seen >= total {
+            return Ok(pages);
+        }
+    }
+}
+
+/// What the API said. The items of several pages are put together, each as it came.
+fn in_json<P: Page>(pages: &[Answer]) -> Result<String> {
+    if let [page] = pages {
+        return Ok(page.text().to_owned());
+    }
+    let (mut items, mut total) = (Vec::new(), 0);
+    for page in pages {
+        let mut page: BTreeMap<String, Box<RawValue>> = page.parse()?;
+        if let Some(list) = page.remove(P::FIELD) {
+            items.extend(serde_json::from_str::<Vec<Box<RawValue>>>(list.get())?);
+        }
+        if let Some(number) = page.remove("total") {
+            total = serde_json::from_str(number.get())?;
+        }
+    }
+    let items: Vec<&str> = items.iter().map(|item| item.get()).collect();
+    let (field, items) = (P::FIELD, items.join(","));
+    Ok(format!("{{\"{field}\":[{items}],\"total\":{total}}}"))
+}
+
+/// Where a namespace is, to find out whether there is one.
+pub(super) fn path_of(namespace: Option<&NamespaceName>) -> Option<String> {
+    namespace.map(|name| format!("/api/v1/namespaces/{name}"))
 }
 
 pub(super) fn some(text: impl Into<String>) -> Option<String> {
@@ -87,22 +153,23 @@ pub(super) async fn runs(session: &Session, arguments: &RunsArguments) -> Result
         ("limit", arguments.limit.to_string()),
         ("sort", "-created_at".to_owned()),
     ];
+    let mut within = path_of(arguments.namespace.as_ref());
     let mut namespace = arguments.namespace.clone();
     if let Some(text) = &arguments.pipeline {
         let ident = parse_ident(namespace.as_ref(), text)?;
         query.push(("layer", ident.layer.to_string()));
         query.push(("pipeline", ident.name.to_string()));
+        within = Some(format!(
+            "/api/v1/pipelines/{}/{}/{}",
+            ident.namespace, ident.layer, ident.name
+        ));
         namespace = Some(ident.namespace);
     }
-    query.extend(
-        namespace
-            .as_ref()
-            .map(|name| ("namespace", name.to_string())),
-    );
+    query.extend(namespace.map(|name| ("namespace", name.to_string())));
     if let Some(status) = arguments.status {
         query.push(("status", status.to_string()));
     }
-    let answer = session.client.get("/api/v1/runs", &query).await?;
+    let page = session.client.get("/api/v1/runs", &query).await?;
     let listing = Listing {
         what: "runs",
         columns: &[
@@ -114,6 +181,7 @@ pub(super) async fn runs(session: &Session, arguments: &RunsArguments) -> Result
             ("rows", Align::Right),
             ("error", Align::Left),
         ],
+        spare: &["rows", "duration", "created", "error"],
         people: |run: &Run, width| {
             let time = |ms| duration(Duration::from_millis(ms));
             vec![
@@ -144,24 +212,13 @@ pub(super) async fn runs(session: &Session, arguments: &RunsArguments) -> Result
         },
     };
     listing
-        .show::<RunList>(
-            session,
-            &answer,
-            arguments.output.output,
-            namespace.as_ref(),
-        )
+        .show::<RunList>(session, &[page], arguments.output.output, within)
         .await
 }
 
-fn in_namespace(namespace: Option<&NamespaceName>) -> Vec<(&'static str, String)> {
-    let mut query = vec![("limit", crate::client::PAGE.to_string())];
-    query.extend(namespace.map(|namespace| ("namespace", namespace.to_string())));
-    query
-}
-
 pub(super) async fn pipelines(session: &Session, arguments: &ListArguments) -> Result<ExitCode> {
-    let query = in_namespace(arguments.namespace.as_ref());
-    let answer = session.client.get("/api/v1/pipelines", &query).await?;
+    let namespace = arguments.namespace.as_ref();
+    let pages = pages::<PipelineList>(&session.client, "/api/v1/pipelines", namespace).await?;
     let listing = Listing {
         what: "pipelines",
         columns: &[
@@ -171,6 +228,7 @@ pub(super) async fn pipelines(session: &Session, arguments: &ListArguments) -> R
             ("updated", Align::Left),
             ("description", Align::Left),
         ],
+        spare: &["owner", "updated", "description"],
         people: |pipeline: &Pipeline, width| {
             vec![
                 format!(
@@ -201,15 +259,14 @@ pub(super) async fn pipelines(session: &Session, arguments: &ListArguments) -> R
             ]
         },
     };
-    let namespace = arguments.namespace.as_ref();
     listing
-        .show::<PipelineList>(session, &answer, arguments.output.output, namespace)
+        .show::<PipelineList>(session, &pages, arguments.output.output, path_of(namespace))
         .await
 }
 
 pub(super) async fn zones(session: &Session, arguments: &ZonesArguments) -> Result<ExitCode> {
-    let query = in_namespace(arguments.namespace.as_ref());
-    let answer = session.client.get("/api/v1/landing-zones", &query).await?;
+    let namespace = arguments.namespace.as_ref();
+    let pages = pages::<ZoneList>(&session.client, "/api/v1/landing-zones", namespace).await?;
     let listing = Listing {
         what: "landing zones",
         columns: &[
@@ -218,6 +275,7 @@ pub(super) async fn zones(session: &Session, arguments: &ZonesArguments) -> Resu
             ("size", Align::Right),
             ("description", Align::Left),
         ],
+        spare: &["description"],
         people: |zone: &Zone, width| {
             vec![
                 format!("{}.{}", zone.namespace, zone.name),
@@ -235,8 +293,7 @@ pub(super) async fn zones(session: &Session, arguments: &ZonesArguments) -> Resu
             ]
         },
     };
-    let namespace = arguments.namespace.as_ref();
     listing
-        .show::<ZoneList>(session, &answer, arguments.output.output, namespace)
+        .show::<ZoneList>(session, &pages, arguments.output.output, path_of(namespace))
         .await
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::lists::{Listing, some};
+use super::lists::{Listing, pages, path_of, some};
 use super::{Session, parse_ident};
 use crate::arguments::TablesArguments;
 use crate::client::{TableDetail, TableEntry, TableList};
@@ -14,14 +14,8 @@ pub(super) async fn execute(session: &Session, arguments: &TablesArguments) -> R
     if let Some(text) = &arguments.table {
         return show_one(session, arguments, text).await;
     }
-    let mut query = vec![("limit", crate::client::PAGE.to_string())];
-    query.extend(
-        arguments
-            .namespace
-            .as_ref()
-            .map(|name| ("namespace", name.to_string())),
-    );
-    let answer = session.client.get("/api/v1/tables", &query).await?;
+    let namespace = arguments.namespace.as_ref();
+    let pages = pages::<TableList>(&session.client, "/api/v1/tables", namespace).await?;
     let listing = Listing {
         what: "tables",
         columns: &[
@@ -30,6 +24,7 @@ pub(super) async fn execute(session: &Session, arguments: &TablesArguments) -> R
             ("size", Align::Right),
             ("description", Align::Left),
         ],
+        spare: &["description"],
         people: |table: &TableEntry, width| {
             vec![
                 format!("{}.{}.{}", table.namespace, table.layer, table.name),
@@ -50,9 +45,8 @@ pub(super) async fn execute(session: &Session, arguments: &TablesArguments) -> R
             ]
         },
     };
-    let namespace = arguments.namespace.as_ref();
     listing
-        .show::<TableList>(session, &answer, arguments.output.output, namespace)
+        .show::<TableList>(session, &pages, arguments.output.output, path_of(namespace))
         .await
 }
 

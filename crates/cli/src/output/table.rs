@@ -1,17 +1,23 @@
 //! Tables that fit the terminal.
 //!
-//! Columns share the width, long cells wrap, numbers stand right. Where a table has so many
-//! columns that nobody could read it in that width, each row is shown as a block of
-//! `name: value` lines instead. Without a terminal nothing is wrapped or cut.
+//! Columns share the width, long cells wrap between words, numbers stand right. Where that would
+//! break words, which names and ids are, columns that can be spared are left out; if that is not
+//! enough, each row is shown as a block of `name: value` lines instead. Without a terminal nothing
+//! is wrapped, cut or left out.
 
 use comfy_table::{
-    Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Table,
+    TableStyle, Width,
 };
 
 use super::printable::printable;
 
 /// Narrowest column, separators included, in which text can still be read.
 const READABLE: usize = 12;
+/// Longest word that is never broken; a run's id has 36 characters.
+const LONGEST_WORD: usize = 64;
+/// Padding of a column, and its separator.
+const MARGIN: usize = 3;
 
 const STYLE: TableStyle = TableStyle::new()
     .header_lines(ContentLineStyle::none().junction('│'))
@@ -58,6 +64,26 @@ impl Grid {
         self.rows.is_empty()
     }
 
+    /// Leaves out columns of `spare`, in its order, until the others fit into `width`; answers
+    /// which. Without a width, all fit.
+    pub fn spare(&mut self, width: Option<u16>, spare: &[&'static str]) -> Vec<&'static str> {
+        let Some(width) = width else {
+            return Vec::new();
+        };
+        let mut left_out = Vec::new();
+        for name in spare {
+            if !self.is_crowded(usize::from(width)) {
+                break;
+            }
+            if let Some(index) = self.header.iter().position(|(header, _)| header == name) {
+                self.header.remove(index);
+                self.rows.iter_mut().for_each(|row| drop(row.remove(index)));
+                left_out.push(*name);
+            }
+        }
+        left_out
+    }
+
     /// The table in at most `width` columns; without a width, as wide as it gets.
     pub fn render(&self, width: Option<u16>) -> String {
         match width {
@@ -67,21 +93,26 @@ impl Grid {
     }
 
     fn is_crowded(&self, width: usize) -> bool {
-        let wanted: usize = (0..self.header.len())
-            .map(|index| self.natural(index).min(READABLE))
-            .sum();
-        wanted > width
+        let least: usize = (0..self.header.len()).map(|index| self.least(index)).sum();
+        // Nothing separates the last column from the edge.
+        least.saturating_sub(1) > width
     }
 
-    /// Width of a column that nothing squeezes, with its padding and separator.
-    fn natural(&self, index: usize) -> usize {
-        let cells = self
-            .rows
-            .iter()
-            .filter_map(|row| row.get(index))
-            .map(|cell| cell.chars().count());
-        let header = self.header[index].0.chars().count();
-        cells.max().unwrap_or(0).max(header) + 3
+    /// Width of a column that is as narrow as can be, with its margin.
+    fn least(&self, index: usize) -> usize {
+        let length = |word: &str| word.chars().count();
+        let cells: Vec<&str> = self.column(index).collect();
+        let natural = cells.iter().flat_map(|cell| cell.lines()).map(length).max();
+        let words = cells.iter().flat_map(|cell| cell.split_whitespace());
+        let word = words.map(length).max().unwrap_or(0).min(LONGEST_WORD) + MARGIN;
+        word.max((natural.unwrap_or(0) + MARGIN).min(READABLE))
+    }
+
+    /// What stands in a column, its name first.
+    fn column(&self, index: usize) -> impl Iterator<Item = &str> {
+        let name = self.header.get(index).map(|(name, _)| name.as_str());
+        let cells = self.rows.iter().filter_map(move |row| row.get(index));
+        name.into_iter().chain(cells.map(String::as_str))
     }
 
     fn table(&self, width: Option<u16>) -> String {
@@ -101,6 +132,13 @@ impl Grid {
         for row in &self.rows {
             let cells = row.iter().zip(&self.header);
             table.add_row(cells.map(|(cell, (_, align))| aligned(cell, *align)));
+        }
+        if width.is_some() {
+            table.set_constraints((0..self.header.len()).map(|index| {
+                // The separator is not the column's.
+                let least = u16::try_from(self.least(index) - 1).unwrap_or(u16::MAX);
+                ColumnConstraint::LowerBoundary(Width::Fixed(least))
+            }));
         }
         table.trim_fmt()
     }

@@ -40,6 +40,12 @@ fn the_help_names_every_command_and_the_exit_codes() {
               --api-key-file <FILE>  File that holds the API key [env: RAT_API_KEY_FILE]
               --no-progress          Plain lines instead of progress bars
 
+        Examples:
+          rat dev                                  in another terminal
+          rat apply examples/shop
+          rat run --all --namespace shop
+          rat query 'SELECT * FROM shop.silver.daily'
+
         Exit codes:
           0   it worked
           1   it did not: ratd refused, a run failed, a project is not valid, nobody answered

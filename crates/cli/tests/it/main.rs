@@ -6,6 +6,7 @@ mod apply;
 mod dev;
 mod examples;
 mod help;
+mod https;
 mod output;
 mod query;
 mod run;

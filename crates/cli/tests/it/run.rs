@@ -229,7 +229,6 @@ fn an_unknown_namespace_is_an_error_and_not_an_empty_result() {
     for arguments in [
         &["run", "--all", "--namespace", "nope"][..],
         &["runs", "--namespace", "nope"],
-        &["runs", "--pipeline", "nope.gold.a"],
     ] {
         let (code, out, err) = server.rat(arguments);
         assert_eq!((code, out.as_str(), err.as_str()), (1, "", expected));

@@ -184,3 +184,44 @@ fn an_empty_list_of_an_unknown_namespace_is_an_error() {
         assert_eq!(server.rat(&[command, "--namespace", "shop"]).0, 0);
     }
 }
+
+#[test]
+fn no_runs_of_a_pipeline_that_does_not_exist_is_an_error() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/api/v1/runs" => ok(serde_json::json!({"runs": [], "total": 0})),
+        "/api/v1/pipelines/shop/gold/new" => ok(serde_json::json!({"name": "new"})),
+        _ => error(404, "NOT_FOUND", "pipeline shop.gold.nope does not exist"),
+    });
+    let runs = |name| server.rat(&["runs", "--namespace", "shop", "--pipeline", name]);
+    let (code, _, err) = runs("gold.nope");
+    assert_eq!(code, 1);
+    assert!(err.contains("does not exist"), "{err}");
+    assert_eq!(runs("gold.new"), (0, String::new(), "No runs.\n".into()));
+}
+
+#[test]
+fn a_list_that_the_api_gives_in_pages_is_shown_as_one() {
+    let zone = |number: usize| {
+        let name = format!("zone_{number}");
+        serde_json::json!({"namespace": "n", "name": name, "file_count": number, "total_bytes": 0})
+    };
+    let server = Server::start(move |request| {
+        let offset = request.query.split("offset=").nth(1).unwrap();
+        let offset: usize = offset.split('&').next().unwrap().parse().unwrap();
+        let zones: Vec<_> = (offset..450.min(offset + 200)).map(zone).collect();
+        ok(serde_json::json!({"zones": zones, "total": 450}))
+    });
+    let (code, out, err) = server.rat(&["zones"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(out.lines().count(), 2 + 450);
+    assert!(out.contains(" n.zone_449 │   449 │"), "{out}");
+    assert_eq!(
+        server.rat(&["zones", "-o", "csv"]).1.lines().count(),
+        1 + 450
+    );
+    let (_, out, _) = server.rat(&["zones", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["total"], 450);
+    let zones: Vec<_> = (0..450).map(zone).collect();
+    assert_eq!(json["zones"], serde_json::Value::from(zones));
+}
