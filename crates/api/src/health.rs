@@ -1,32 +1,38 @@
 //! Whether the services that ratd needs are there.
 //!
+//! Each is asked for what it is there for: the database for a row, the storage to keep a file, ratq
+//! to execute a query (outside of the queue, so that a busy one is healthy), the runner for a run.
 //! All are asked at the same time, each within two seconds, and the answer is kept for a second:
 //! probes are open to everybody, so asking often must cost nothing. Of several callers one asks
-//! and the others wait for its answer.
+//! and the others wait for its answer. What hangs is not asked again before it has come back,
+//! because each question may hold a thread.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
-use rat_iceberg::storage::{AtomicFile, Existing};
-use rat_proto::query::v1::ExecuteQueryRequest;
-use rat_proto::query::v1::query_service_client::QueryServiceClient;
 use rat_proto::runner::v1::GetRunStatusRequest;
 use rat_proto::runner::v1::runner_service_client::RunnerServiceClient;
 use rat_store::PluginStatus;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::state::AppState;
 
 const LIMIT: Duration = Duration::from_secs(2);
 const KEPT: Duration = Duration::from_secs(1);
-/// Written into the lake's folder and removed again. No reader looks at names with a dot.
+/// Written into the lake's folder, read and removed again. No reader looks at names with a dot.
 const PROBE: &str = ".rat-health-probe";
+const CONTENT: &[u8] = b"alive\n";
 /// A run that cannot exist: version 0 is no version of a UUID.
 const NO_RUN: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -34,6 +40,8 @@ const NO_RUN: &str = "00000000-0000-0000-0000-000000000000";
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     last: Mutex<Option<(Instant, Arc<Snapshot>)>>,
+    /// Held by the thread that asks the storage until that has answered.
+    storage: Arc<Mutex<()>>,
 }
 
 /// How everything is.
@@ -125,28 +133,49 @@ async fn ask_database(state: &AppState) -> Result<(), Detail> {
     state.store.ping().await.map_err(|error| detail(&error))
 }
 
-/// Storage is up when a file can be written, synced and removed.
+/// Storage is up when a file can be written, synced, read back and removed.
 async fn ask_storage(state: &AppState) -> Result<(), Detail> {
+    let turn = Arc::clone(&state.memory.health.storage).lock_owned().await;
     let path = state.catalog.warehouse().path().join(PROBE);
-    let mut file = AtomicFile::new(&path);
-    file.write(Bytes::from_static(b"alive\n"))
+    let asked = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        write_and_read(&path)
+    });
+    asked
         .await
-        .map_err(|error| detail(&error))?;
-    file.commit(Existing::Replace)
-        .await
-        .map_err(|error| detail(&error))?;
-    tokio::fs::remove_file(&path)
-        .await
+        .map_err(|error| detail(&error))?
         .map_err(|error| detail(&error))
 }
 
+fn write_and_read(path: &Path) -> io::Result<()> {
+    // A ratd that was killed may have left one.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)?;
+    let mut written = || {
+        file.write_all(CONTENT)?;
+        file.sync_data()?;
+        file.rewind()?;
+        let mut read = Vec::new();
+        file.read_to_end(&mut read)?;
+        match read == CONTENT {
+            true => Ok(()),
+            false => Err(io::Error::other("what was written is not what is read")),
+        }
+    };
+    let written = written();
+    let removed = fs::remove_file(path);
+    written.and(removed)
+}
+
 async fn ask_catalog(state: &AppState) -> Result<(), Detail> {
-    state
-        .catalog
-        .list_tables(None, None)
-        .await
-        .map(drop)
-        .map_err(|error| detail(&error))
+    state.catalog.check().await.map_err(|error| detail(&error))
 }
 
 async fn ask_runner(state: &AppState) -> Result<(), Detail> {
@@ -159,13 +188,16 @@ async fn ask_runner(state: &AppState) -> Result<(), Detail> {
     answered(answer.map(drop))
 }
 
-/// An empty query is refused before anything is planned.
+/// ratq executes a query of its own for that.
 async fn ask_ratq(state: &AppState) -> Result<(), Detail> {
-    let request = ExecuteQueryRequest::default();
-    let answer = QueryServiceClient::new(state.ratq.clone())
-        .execute_query(request)
-        .await;
-    answered(answer.map(drop))
+    let answer = HealthClient::new(state.ratq.clone())
+        .check(HealthCheckRequest::default())
+        .await
+        .map_err(|status| status.to_string())?;
+    match answer.into_inner().status() {
+        ServingStatus::Serving => Ok(()),
+        status => Err(format!("it says that it is {}", status.as_str_name())),
+    }
 }
 
 /// A service that refuses is there.

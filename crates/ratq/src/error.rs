@@ -61,6 +61,9 @@ pub enum Error {
     /// The task that executed the query is gone: a fault of ours, or the end of the process.
     #[error("the query broke off")]
     Broken,
+    /// All places are held by queries whose time was over long ago: only a restart helps.
+    #[error("no query gets a place any more, because those that hold them do not end")]
+    Stuck,
     /// The threads of the query cannot be started.
     #[error("failed to start the threads of the query")]
     Threads(#[source] std::io::Error),
@@ -77,7 +80,7 @@ impl Error {
             Self::Engine(error) => error.kind(),
             Self::Timeout { .. } => Kind::DeadlineExceeded,
             Self::Encode(_) | Self::Threads(_) => Kind::Internal,
-            Self::Broken => Kind::Unavailable,
+            Self::Broken | Self::Stuck => Kind::Unavailable,
         }
     }
 
@@ -93,6 +96,7 @@ impl Error {
             Self::RowTooLarge { .. } => "ROW_TOO_LARGE",
             Self::Encode(_) | Self::Threads(_) => "INTERNAL",
             Self::Broken => "QUERY_BROKEN",
+            Self::Stuck => "QUERIES_STUCK",
         }
     }
 }

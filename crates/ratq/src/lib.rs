@@ -12,6 +12,7 @@
 mod admission;
 mod encode;
 mod error;
+mod health;
 mod service;
 
 use rat_config::Settings;
@@ -19,10 +20,12 @@ use rat_proto::query::v1::query_service_server::QueryServiceServer;
 use rat_service::runtime::{Failure, Process};
 use rat_service::{grpc, listen};
 use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
 
-pub use admission::{Admission, Busy};
+pub use admission::{Admission, Busy, Place};
 pub use encode::{Encoder, LARGEST_ROW, MESSAGE_SIZE};
 pub use error::Error;
+pub use health::Health;
 pub use service::{Config, Service};
 
 /// Name of the socket in systemd's socket unit.
@@ -36,23 +39,10 @@ pub async fn run(settings: Settings, process: Process) -> Result<(), Failure> {
     let service = Service::new(Config::from(&settings.ratq))?;
     let listener = listen::bind(&settings.ratq.address, Some(SOCKET)).await?;
     tracing::info!(address = %listener.local_address(), "serving queries");
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<QueryServiceServer<Service>>().await;
-    let routes = Routes::new(QueryServiceServer::new(service)).add_service(health_service);
-    process.ready();
     let shutdown = process.shutdown().clone();
-    let server = grpc::serve(
-        listener,
-        routes,
-        settings.server.shutdown_timeout,
-        shutdown.clone(),
-    );
-    let announce = async {
-        shutdown.cancelled().await;
-        health
-            .set_not_serving::<QueryServiceServer<Service>>()
-            .await;
-    };
-    tokio::join!(server, announce);
+    let health = HealthServer::new(Health::new(service.clone(), shutdown.clone()));
+    let routes = Routes::new(QueryServiceServer::new(service)).add_service(health);
+    process.ready();
+    grpc::serve(listener, routes, settings.server.shutdown_timeout, shutdown).await;
     Ok(())
 }

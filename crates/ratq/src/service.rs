@@ -12,7 +12,7 @@ use rat_proto::query::v1::query_service_server::QueryService;
 use rat_proto::query::v1::{ExecuteQueryRequest, ExecuteQueryResponse};
 use rat_service::ErrorChain;
 use rat_types::{Kind, Secret};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status};
@@ -64,6 +64,8 @@ impl From<&rat_config::Ratq> for Config {
 pub struct Service {
     session: ReadOnlySession,
     admission: Admission,
+    /// One health check at a time, until its last thread has ended.
+    probing: Arc<Semaphore>,
     timeout: Duration,
 }
 
@@ -83,8 +85,38 @@ impl Service {
         Ok(Self {
             session,
             admission: Admission::new(config.concurrent_queries, config.timeout),
+            probing: Arc::new(Semaphore::new(1)),
             timeout: config.timeout,
         })
+    }
+
+    /// Executes the simplest query as any other, but without a place.
+    pub(crate) async fn probe(&self) -> Result<(), Error> {
+        if self.admission.is_stuck() {
+            return Err(Error::Stuck);
+        }
+        let turn = Arc::clone(&self.probing).acquire_owned().await;
+        let hold: Hold = Arc::new(turn.map_err(|_| Error::Broken)?);
+        let session = self.session.holding(Arc::clone(&hold));
+        let threads = Threads::start("rat-probe", ORGANIZERS, hold).map_err(Error::Threads)?;
+        let query = check(ExecuteQueryRequest {
+            sql: "SELECT 1".to_owned(),
+            namespace: "default".to_owned(),
+            limit: 1,
+            // Never asked: the statement reads no table.
+            control_plane: "http://127.0.0.1:1".to_owned(),
+            token: "none".to_owned(),
+        })?;
+        let rows = threads.spawn(async move {
+            let mut stream = session.execute(query).await?;
+            while let Some(batch) = stream.next().await {
+                batch?;
+            }
+            Ok(())
+        });
+        AbortOnDropHandle::new(rows)
+            .await
+            .unwrap_or(Err(Error::Broken))
     }
 
     async fn start(&self, request: ExecuteQueryRequest) -> Result<Answer, Error> {

@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use crate::ratq::Mood;
 use crate::support::{Setup, api};
 
 #[tokio::test]
@@ -85,7 +86,59 @@ async fn probes_ask_the_services_once_a_second() {
         })
     });
     futures::future::join_all(probes).await;
-    assert_eq!(api.ratq.count(), 1);
+    assert_eq!(api.ratq.probes(), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_is_unwell_is_down() {
+    let api = Setup {
+        runner: true,
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    api.ratq.be(Mood::Unwell);
+    let health = api.get("/health").await.expect(200);
+    assert_eq!(health["status"], "degraded");
+    assert_eq!(health["services"]["ratq"], "down");
+    assert_eq!(health["services"]["runner"], "down");
+    assert_eq!(health["services"]["storage"], "healthy");
+}
+
+#[tokio::test]
+async fn what_hangs_is_down_and_holds_up_no_probe() {
+    let api = Setup {
+        runner: true,
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    api.ratq.be(Mood::Stuck);
+    let begin = std::time::Instant::now();
+    let probes = (0..20).map(|_| api.get("/health"));
+    for answer in futures::future::join_all(probes).await {
+        let services = answer.expect(200)["services"].clone();
+        let expected = json!({"sqlite": "healthy", "storage": "healthy", "catalog": "healthy",
+                              "runner": "down", "ratq": "down"});
+        assert_eq!(services, expected);
+    }
+    // Twice the limit, on a machine with other work.
+    let took = begin.elapsed();
+    assert!(took < std::time::Duration::from_secs(4), "{took:?}");
+    assert_eq!(api.ratq.probes(), 1);
+
+    api.ratq.be(Mood::Well);
+    let is_well = || async { api.get("/health").await.expect(200)["status"] == "ok" };
+    crate::support::wait_for("all is well again", is_well).await;
+}
+
+#[tokio::test]
+async fn what_a_killed_probe_left_is_in_nobodys_way() {
+    let api = api().await;
+    std::fs::write(api.lake().join(".rat-health-probe"), "old").unwrap();
+    let services = api.get("/health").await.expect(200)["services"].clone();
+    assert_eq!(services["storage"], "healthy");
+    assert_eq!(std::fs::read_dir(api.lake()).unwrap().count(), 0);
 }
 
 #[tokio::test]

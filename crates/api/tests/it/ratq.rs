@@ -19,6 +19,9 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_server::{self, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 type Answer = Pin<Box<dyn Stream<Item = Result<ExecuteQueryResponse, Status>> + Send>>;
 
@@ -27,8 +30,27 @@ pub(crate) struct FakeRatq {
     seen: Arc<Mutex<Vec<ExecuteQueryRequest>>>,
     cancelled: Arc<AtomicUsize>,
     request_id: Arc<Mutex<Option<String>>>,
+    mood: Arc<Mutex<Mood>>,
+    probes: Arc<AtomicUsize>,
     address: String,
     _server: Arc<tokio_util::sync::DropGuard>,
+}
+
+/// How both services take it when they are asked whether they are well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Mood {
+    #[default]
+    Well,
+    /// It answers that it is not.
+    Unwell,
+    /// It does not answer.
+    Stuck,
+}
+
+/// The health check of ratq.
+struct Nurse {
+    mood: Arc<Mutex<Mood>>,
+    probes: Arc<AtomicUsize>,
 }
 
 #[derive(Clone)]
@@ -58,17 +80,25 @@ impl FakeRatq {
         };
         let (seen, cancelled) = (behaviour.seen.clone(), behaviour.cancelled.clone());
         let request_id = behaviour.request_id.clone();
+        let (mood, probes) = (Arc::<Mutex<Mood>>::default(), Arc::<AtomicUsize>::default());
+        let nurse = Nurse {
+            mood: Arc::clone(&mood),
+            probes: Arc::clone(&probes),
+        };
         let stop = tokio_util::sync::CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let server = Server::builder()
             .add_service(QueryServiceServer::new(behaviour))
-            .add_service(RunnerServiceServer::new(Forgetful))
+            .add_service(RunnerServiceServer::new(Forgetful(Arc::clone(&mood))))
+            .add_service(HealthServer::new(nurse))
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped);
         tokio::spawn(server);
         Self {
             seen,
             cancelled,
             request_id,
+            mood,
+            probes,
             address,
             _server: Arc::new(stop.drop_guard()),
         }
@@ -91,6 +121,15 @@ impl FakeRatq {
 
     pub(crate) fn count(&self) -> usize {
         self.seen.lock().unwrap().len()
+    }
+
+    /// How often it was asked whether it is well.
+    pub(crate) fn probes(&self) -> usize {
+        self.probes.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn be(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
     }
 
     /// Id of the last request.
@@ -204,8 +243,42 @@ fn batch(from: i64, to: i64) -> RecordBatch {
     .unwrap()
 }
 
+/// Waits for ever where the service is stuck.
+async fn feel(mood: &Mutex<Mood>) -> Mood {
+    let mood = *mood.lock().unwrap();
+    if mood == Mood::Stuck {
+        std::future::pending::<()>().await;
+    }
+    mood
+}
+
+#[tonic::async_trait]
+impl health_server::Health for Nurse {
+    type WatchStream = stream::Empty<Result<HealthCheckResponse, Status>>;
+
+    async fn check(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        self.probes.fetch_add(1, Ordering::SeqCst);
+        let status = match feel(&self.mood).await {
+            Mood::Well => ServingStatus::Serving,
+            Mood::Unwell | Mood::Stuck => ServingStatus::NotServing,
+        };
+        let status = status.into();
+        Ok(Response::new(HealthCheckResponse { status }))
+    }
+
+    async fn watch(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("not in this test"))
+    }
+}
+
 /// A runner that knows no run.
-struct Forgetful;
+struct Forgetful(Arc<Mutex<Mood>>);
 
 #[tonic::async_trait]
 impl RunnerService for Forgetful {
@@ -222,7 +295,10 @@ impl RunnerService for Forgetful {
         &self,
         _: Request<GetRunStatusRequest>,
     ) -> Result<Response<GetRunStatusResponse>, Status> {
-        Err(Status::not_found("no such run"))
+        match feel(&self.0).await {
+            Mood::Well => Err(Status::not_found("no such run")),
+            Mood::Unwell | Mood::Stuck => Err(Status::internal("out of order")),
+        }
     }
 
     async fn stream_logs(

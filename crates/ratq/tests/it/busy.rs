@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use ratq::Config;
 use tonic::Code;
+use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::support::{Ratq, config, reason};
 
@@ -28,6 +29,23 @@ async fn busy_queries_hold_up_nobody() {
     assert!(ratq.rows("SELECT 1").await.is_ok());
     soon(begin, "a quick query");
     drop((first, second));
+}
+
+#[tokio::test]
+async fn a_busy_service_is_healthy() {
+    let ratq = Ratq::start(Config {
+        concurrent_queries: 1,
+        ..config()
+    })
+    .await;
+    let busy = ratq.open(ratq.request(BUSY)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // The only place is taken, and no health check waits for it.
+    for _ in 0..3 {
+        let (status, took) = ratq.health().await;
+        assert_eq!(status, ServingStatus::Serving, "{took:?}");
+    }
+    drop(busy);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use rat_proto::query::v1::query_service_client::QueryServiceClient;
 use rat_proto::query::v1::query_service_server::QueryServiceServer;
 use rat_proto::query::v1::{ExecuteQueryRequest, ExecuteQueryResponse};
 use rat_service::{grpc, listen};
-use ratq::{Config, Service};
+use ratq::{Config, Health, Service};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -18,12 +18,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::health_server::HealthServer;
 
 /// No test waits longer than this for anything.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Ratq {
     pub(crate) client: QueryServiceClient<Channel>,
+    channel: Channel,
     control_plane: String,
     _folder: TempDir,
     _stop: DropGuard,
@@ -66,7 +71,9 @@ impl Ratq {
         let listener = listen::bind(&address, None).await.unwrap();
         let service = Service::new(config).unwrap();
         let stop = CancellationToken::new();
-        let routes = Routes::new(QueryServiceServer::new(service));
+        let health = Health::new(service.clone(), stop.clone());
+        let routes =
+            Routes::new(QueryServiceServer::new(service)).add_service(HealthServer::new(health));
         tokio::spawn(grpc::serve(
             listener,
             routes,
@@ -77,13 +84,25 @@ impl Ratq {
         let control_plane = format!("http://{}", fake.local_addr().unwrap());
         tokio::spawn(catalog(fake));
         let channel = grpc::channel(&address).unwrap();
-        let client = QueryServiceClient::new(channel);
+        let client = QueryServiceClient::new(channel.clone());
         Self {
             client,
+            channel,
             control_plane,
             _folder: folder,
             _stop: stop.drop_guard(),
         }
+    }
+
+    /// What the health check says, and how long it takes.
+    pub(crate) async fn health(&self) -> (ServingStatus, Duration) {
+        let begin = std::time::Instant::now();
+        let request = HealthCheckRequest {
+            service: String::new(),
+        };
+        let answer = HealthClient::new(self.channel.clone()).check(request).await;
+        let status = answer.unwrap().into_inner().status();
+        (status, begin.elapsed())
     }
 
     pub(crate) fn request(&self, sql: &str) -> ExecuteQueryRequest {
