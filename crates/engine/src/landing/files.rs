@@ -1,15 +1,14 @@
 //! Which of the run's files a pattern names.
 
+use std::path::{Path, PathBuf};
+
 use globset::{GlobBuilder, GlobMatcher};
-use rat_types::{LandingFile, ZoneIdent};
+use rat_types::{LandingFile, ZoneIdent, is_reserved_in_landing};
 use url::Url;
 
 use crate::Error;
 use crate::landing::Landing;
 use crate::landing::source::SourceFile;
-
-/// Folders of a zone that are never data.
-const NEVER: [&str; 2] = ["_samples/", "_processed/"];
 
 /// All files that match one of `patterns`, each once, in order of their names.
 pub(super) fn find(patterns: &[String], landing: Landing<'_>) -> Result<Vec<SourceFile>, Error> {
@@ -34,7 +33,7 @@ pub(super) fn find(patterns: &[String], landing: Landing<'_>) -> Result<Vec<Sour
 }
 
 fn is_data(file: &LandingFile) -> bool {
-    !NEVER.iter().any(|folder| file.path.starts_with(folder))
+    !is_reserved_in_landing(&file.path)
 }
 
 fn parse(pattern: &str, landing: Landing<'_>) -> Result<(ZoneIdent, GlobMatcher), Error> {
@@ -87,11 +86,26 @@ fn to_source(file: &LandingFile) -> Result<SourceFile, Error> {
         .filter(|url| url.scheme() == "file")
         .and_then(|url| url.to_file_path().ok());
     match path {
-        Some(path) => Ok(SourceFile::new(name, path, file.size_bytes)),
+        Some(path) => {
+            let root = lake_of(file, &path);
+            let source = SourceFile::new(name, path, file.size_bytes);
+            Ok(source.below(root))
+        }
         None => Err(Error::internal(format!(
             "{name} has a location that is no local file"
         ))),
     }
+}
+
+/// The lake's folder, as far as the file's place in it tells; otherwise the file's own folder.
+fn lake_of(file: &LandingFile, path: &Path) -> PathBuf {
+    let ZoneIdent { namespace, name } = &file.zone;
+    let within = format!("{namespace}/landing/{name}/{}", file.path);
+    let depth = match path.ends_with(&within) {
+        true => Path::new(&within).components().count(),
+        false => 1,
+    };
+    path.ancestors().nth(depth).unwrap_or(path).to_owned()
 }
 
 #[cfg(test)]
@@ -135,6 +149,7 @@ mod tests {
             "2026/c.csv",
             "2026/01/d.csv",
             "_samples/e.csv",
+            "2026/_Processed/f.csv",
         ];
         let found = |pattern: &str| names(&files, &[&format!("landing://shop/raw/{pattern}")]);
         assert_eq!(
@@ -153,6 +168,37 @@ mod tests {
         assert_eq!(found("2026/*").unwrap(), ["shop.raw/2026/c.csv"]);
         assert_eq!(found("**/d.csv").unwrap(), ["shop.raw/2026/01/d.csv"]);
         assert_eq!(found("{a,b}.csv").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn no_link_in_the_lake_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lake, outside) = (folder.path().join("lake"), folder.path().join("outside"));
+        let zone = lake.join("shop/landing/raw");
+        std::fs::create_dir_all(&zone).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("a.csv"), "x").unwrap();
+        std::os::unix::fs::symlink(&outside, zone.join("sub")).unwrap();
+        std::os::unix::fs::symlink(outside.join("a.csv"), zone.join("a.csv")).unwrap();
+        std::fs::write(zone.join("b.csv"), "x").unwrap();
+        let open = |path: &str| {
+            let file = LandingFile {
+                zone: ZoneIdent {
+                    namespace: "shop".parse().unwrap(),
+                    name: "raw".parse().unwrap(),
+                },
+                path: path.to_owned(),
+                location: format!("file://{}/{path}", zone.display()),
+                size_bytes: 1,
+            };
+            let opened = to_source(&file).unwrap().open();
+            opened.map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(open("b.csv"), Ok(()));
+        for path in ["a.csv", "sub/a.csv"] {
+            let error = open(path).unwrap_err();
+            assert!(error.contains("a link is in its place"), "{error}");
+        }
     }
 
     #[test]

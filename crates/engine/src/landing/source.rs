@@ -5,11 +5,14 @@
 //! of another one, so every open compares it with the first one and with the frozen size, and the
 //! end of the file is believed only if the file has not been rewritten while it was read.
 
+use std::error::Error as _;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+
+use rat_iceberg::storage::{self, open_within};
 
 use crate::LandingFileError;
 
@@ -20,6 +23,9 @@ pub(super) struct SourceFile {
     pub(super) name: String,
     /// Where it lies.
     pub(super) path: PathBuf,
+    /// The lake's folder. No link below it is followed: it might lead to files that the run has no
+    /// business with, on behalf of whoever put it there.
+    root: Option<PathBuf>,
     /// Size in bytes when the run was submitted.
     pub(super) size: u64,
     /// What has been found out about it, by whoever opened it.
@@ -57,14 +63,24 @@ impl SourceFile {
         Self {
             name,
             path,
+            root: None,
             size,
             known: Arc::default(),
         }
     }
 
+    /// The same file, below the folder `root`.
+    pub(super) fn below(self, root: PathBuf) -> Self {
+        Self {
+            root: Some(root),
+            ..self
+        }
+    }
+
     /// Opens the file, if it still is the one that the run was submitted with.
     pub(super) fn open(&self) -> Result<Opened, LandingFileError> {
-        let file = File::open(&self.path)
+        let file = self
+            .open_file()
             .map_err(|error| self.error(None, format!("the file cannot be opened: {error}")))?;
         let opened = Opened {
             file,
@@ -72,6 +88,19 @@ impl SourceFile {
         };
         opened.check()?;
         Ok(opened)
+    }
+
+    fn open_file(&self) -> Result<File, String> {
+        let Some(root) = &self.root else {
+            return File::open(&self.path).map_err(|error| error.to_string());
+        };
+        let path = self.path.strip_prefix(root).ok().and_then(Path::to_str);
+        open_within(root, path.unwrap_or_default()).map_err(|error| match &error {
+            storage::Error::Obstructed { by, .. } => format!("a {by} is in its place"),
+            error => error
+                .source()
+                .map_or_else(|| error.to_string(), ToString::to_string),
+        })
     }
 
     /// A mistake in the file.
