@@ -116,9 +116,11 @@ pub enum Command {
     #[command(after_help = "Example:\n  rat health && echo all is well")]
     Health(HealthArguments),
     /// Print the completion script of a shell
-    #[command(
-        after_help = "Example:\n  rat completions bash > ~/.local/share/bash-completion/completions/rat"
-    )]
+    #[command(after_help = "\
+Examples:
+  rat completions bash > ~/.local/share/bash-completion/completions/rat
+  rat completions zsh > \"${fpath[1]}/_rat\"
+  rat completions fish > ~/.config/fish/completions/rat.fish")]
     Completions(CompletionsArguments),
     /// Print the version of this program
     #[command(after_help = "Example:\n  rat version")]
@@ -179,12 +181,16 @@ pub struct RunsArguments {
 /// `rat logs`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  rat logs 0199f0a4-7d2e-7c41-b3a5-2f1f6d1c9a10 --follow")]
+Examples:
+  rat logs 0199f0a4-7d2e-7c41-b3a5-2f1f6d1c9a10
+  rat logs shop.silver.daily --follow")]
 pub struct LogsArguments {
-    /// Id of the run
-    #[arg(value_name = "RUN")]
-    pub run: RunId,
+    /// Id of the run, or a pipeline, for its latest run
+    #[arg(value_name = "RUN|PIPELINE")]
+    pub run: String,
+    /// Namespace of a pipeline written as layer.name [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<NamespaceName>,
     /// Keep showing new lines until the run has ended; exit code 1 unless it succeeded
     #[arg(short, long)]
     pub follow: bool,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::Utc;
-use rat_types::NamespaceName;
+use rat_types::{NamespaceName, TableIdent};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -144,6 +144,12 @@ pub(super) fn path_of(namespace: Option<&NamespaceName>) -> Option<String> {
     namespace.map(|name| format!("/api/v1/namespaces/{name}"))
 }
 
+/// Where a pipeline is.
+pub(super) fn path_of_pipeline(ident: &TableIdent) -> String {
+    let (namespace, layer, name) = (&ident.namespace, &ident.layer, &ident.name);
+    format!("/api/v1/pipelines/{namespace}/{layer}/{name}")
+}
+
 pub(super) fn some(text: impl Into<String>) -> Option<String> {
     Some(text.into())
 }
@@ -159,10 +165,7 @@ pub(super) async fn runs(session: &Session, arguments: &RunsArguments) -> Result
         let ident = parse_ident(namespace.as_ref(), text)?;
         query.push(("layer", ident.layer.to_string()));
         query.push(("pipeline", ident.name.to_string()));
-        within = Some(format!(
-            "/api/v1/pipelines/{}/{}/{}",
-            ident.namespace, ident.layer, ident.name
-        ));
+        within = Some(path_of_pipeline(&ident));
         namespace = Some(ident.namespace);
     }
     query.extend(namespace.map(|name| ("namespace", name.to_string())));

@@ -157,6 +157,7 @@ fn names_and_ids_are_never_broken() {
          01a1f8c2-bd94-7b8c-b22a-8d63c71a2a3f │ shop.silver.daily  │ Cast error: Cannot
                                               │                    │ cast string 'x0'
                                               │                    │ to value of Int32
-                                              │                    │ type"#]].assert_eq(&grid.render(Some(80)));
+                                              │                    │ type"#]]
+    .assert_eq(&grid.render(Some(80)));
     assert_eq!(runs().spare(None, &["rows"]), Vec::<&str>::new());
 }

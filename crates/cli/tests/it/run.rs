@@ -323,3 +323,41 @@ fn pipelines_that_read_each_other_are_named_and_nothing_is_started() {
     server.rat(&["run", "--all", "--namespace", "m"]);
     assert_eq!(server.changes(), ["POST /api/v1/runs"]);
 }
+
+#[test]
+fn the_log_of_a_pipeline_is_that_of_its_latest_run() {
+    let line = json!({"seq": 1, "timestamp": "2026-01-01T00:00:00Z", "level": "info",
+        "message": "hello"});
+    let server = Server::start(move |request| match request.path.as_str() {
+        "/api/v1/runs"
+            if request
+                .query
+                .contains("pipeline=a&sort=-created_at&limit=1") =>
+        {
+            ok(json!({"runs": [run(&json!("a"), 7, "success")], "total": 3}))
+        }
+        "/api/v1/runs" => ok(json!({"runs": [], "total": 0})),
+        "/api/v1/pipelines/n/gold/new" => ok(json!({"name": "new"})),
+        path if path.ends_with("-000000000007/logs") => {
+            let lines = match request.query.contains("after=0") {
+                true => vec![line.clone()],
+                false => Vec::new(),
+            };
+            ok(json!({"logs": lines, "status": "success"}))
+        }
+        _ => error(404, "NOT_FOUND", "pipeline n.gold.nope does not exist"),
+    });
+    let (code, out, err) = server.rat(&["logs", "gold.a", "--namespace", "n"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.ends_with("info  hello\n"), "{out}");
+    assert_eq!(err, format!("Latest run of n.gold.a: {}\n", id(7)));
+    assert_eq!(server.rat(&["logs", &id(7)]).1, out);
+    let (code, _, err) = server.rat(&["logs", "n.gold.new"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (1, "error: n.gold.new has not run yet\n")
+    );
+    let (code, _, err) = server.rat(&["logs", "n.gold.nope"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("n.gold.nope does not exist"), "{err}");
+}
