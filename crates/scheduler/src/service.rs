@@ -112,9 +112,9 @@ impl Service {
             config,
             store,
             catalog,
+            wake: executors.wake(),
             executors,
             active: Active::default(),
-            wake: Arc::new(Notify::new()),
             stray: Notify::new(),
             shutdown: CancellationToken::new(),
         });
@@ -153,6 +153,9 @@ impl Service {
     /// that is not only a matter of waiting for a wake-up.
     async fn dispatch(&mut self) -> Option<Instant> {
         loop {
+            if self.shared.executors.is_held() {
+                return None;
+            }
             let free = self
                 .shared
                 .config

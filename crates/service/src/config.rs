@@ -127,14 +127,19 @@ fn environment() -> Result<BTreeMap<String, String>, Error> {
     Ok(found)
 }
 
+/// Where the file that `reference` names is.
+pub fn path_of(reference: &FileReference) -> PathBuf {
+    let folder = std::env::var_os(CREDENTIALS_VARIABLE).map(PathBuf::from);
+    resolve_secret_path(reference, folder.as_deref())
+}
+
 /// Reads the secret that `reference` names, without the line break at its end. Warns when
 /// everybody on the machine can read the file.
 ///
 /// # Errors
 /// See [`SecretError`].
 pub fn read_secret(reference: &FileReference) -> Result<Secret, SecretError> {
-    let folder = std::env::var_os(CREDENTIALS_VARIABLE).map(PathBuf::from);
-    let path = resolve_secret_path(reference, folder.as_deref());
+    let path = path_of(reference);
     let text = read(&path, MAX_SECRET).map_err(|source| SecretError::Read {
         path: path.clone(),
         source,

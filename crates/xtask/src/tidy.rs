@@ -17,7 +17,10 @@ use crate::cargo::say;
 /// and on those below.
 const FLOORS: [(&str, &[&str]); 5] = [
     ("pure", &["rat-config", "rat-pipeline", "rat-types"]),
-    ("contracts", &["rat-proto"]),
+    (
+        "contracts",
+        &["rat-plugin-sdk", "rat-proto", "rat-service"],
+    ),
     (
         "adapters",
         &[
@@ -26,13 +29,17 @@ const FLOORS: [(&str, &[&str]); 5] = [
             "rat-engine",
             "rat-iceberg",
             "rat-lake",
+            "rat-plugin-check",
+            "rat-plugin-host",
             "rat-scheduler",
-            "rat-service",
             "rat-sql",
             "rat-store",
         ],
     ),
-    ("binaries", &["rat-cli", "rat-runner", "ratd", "ratq"]),
+    (
+        "binaries",
+        &["rat-cli", "rat-example-auth-static", "rat-runner", "ratd", "ratq"],
+    ),
     ("tooling", &["rat-acceptance", "xtask"]),
 ];
 
@@ -44,6 +51,9 @@ const FORBIDDEN: [(&str, &str, &str); 5] = [
     ("ratd", "datafusion", "ratd executes no user SQL"),
     ("rat-cli", "sqlx", "the command line talks to the API alone"),
 ];
+
+/// Plugins: other processes than ratd, which know it by its contracts alone.
+const PLUGINS: [&str; 1] = ["rat-example-auth-static"];
 
 /// Longest source file, without its tests folder: past it a file holds two ideas.
 const MAX_LINES: usize = 650;
@@ -136,6 +146,15 @@ fn floors(metadata: &Value, findings: &mut Vec<String>) -> Result<()> {
             }
         }
         let reachable = reachable(&graph, id);
+        for reached in &reachable {
+            let other = names[reached];
+            let of_ratd = floor_of(other).is_some_and(|floor| FLOORS[floor].0 == "adapters");
+            if PLUGINS.contains(&name) && of_ratd {
+                findings.push(format!(
+                    "plugin {name} reaches {other}: a plugin is built on contracts alone"
+                ));
+            }
+        }
         for (who, forbidden, why) in FORBIDDEN {
             let concerned = who == name || who == FLOORS[floor].0;
             if concerned && reachable.iter().any(|id| names[id] == forbidden) {

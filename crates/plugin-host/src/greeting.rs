@@ -1,0 +1,117 @@
+//! The beginning of every connection: the plugin says what it is, and hears how it is configured.
+//!
+//! Both methods are optional. What cannot be is a plugin that refuses its configuration: it is
+//! down until one of them changes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message as _;
+use rat_config::Slot;
+use rat_proto::plugin::v1::{ConfigureRequest, DescribeRequest, DescribeResponse};
+use tokio::time::{Instant, timeout_at};
+use tonic::Code;
+
+use crate::call::Cause;
+use crate::method;
+use crate::session::Session;
+use crate::text::printable;
+
+/// What a plugin is told, and asked, at the beginning.
+#[derive(Debug)]
+pub(crate) struct Greeter {
+    pub(crate) slot: Slot,
+    /// The `ConfigureRequest`; `None` where the way to the plugin is not fit for it.
+    pub(crate) configuration: Option<Bytes>,
+    pub(crate) limit: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Greeting {
+    /// The plugin's version; `None` where it does not say.
+    pub(crate) version: Option<String>,
+    /// What is worth telling the operator.
+    pub(crate) warnings: Vec<String>,
+    /// Why the plugin does not take its configuration.
+    pub(crate) refused: Option<String>,
+}
+
+/// The request that carries `config`, a JSON object.
+pub(crate) fn configuration(config: &serde_json::Map<String, serde_json::Value>) -> Bytes {
+    let config = serde_json::Value::Object(config.clone()).to_string();
+    ConfigureRequest { config }.encode_to_vec().into()
+}
+
+impl Greeter {
+    /// # Errors
+    /// Nothing was said: the connection is of no use.
+    pub(crate) async fn greet(&self, session: &Session) -> Result<Greeting, Cause> {
+        let deadline = Instant::now() + self.limit;
+        let (configured, described) = tokio::join!(
+            timeout_at(deadline, self.configure(session, deadline)),
+            timeout_at(deadline, self.describe(session, deadline)),
+        );
+        let mut greeting = Greeting::default();
+        match configured {
+            Ok(Ok(refused)) => greeting.refused = refused,
+            Ok(Err(cause)) => return Err(cause),
+            Err(_) => {
+                let message = format!("Configure: no answer within {:?}", self.limit);
+                return Err(Cause::Unreachable(message));
+            }
+        }
+        if let Ok(Some(description)) = described {
+            self.read(&description, &mut greeting);
+        }
+        Ok(greeting)
+    }
+
+    /// Why the plugin refuses, if it does.
+    async fn configure(
+        &self,
+        session: &Session,
+        deadline: Instant,
+    ) -> Result<Option<String>, Cause> {
+        let Some(message) = &self.configuration else {
+            return Ok(None);
+        };
+        let cause = match session.unary(method::CONFIGURE, message, deadline).await {
+            Ok(_) => return Ok(None),
+            Err(cause) => cause,
+        };
+        match cause {
+            // It takes its configuration from elsewhere.
+            Cause::Answered {
+                code: Code::Unimplemented | Code::PermissionDenied,
+                ..
+            } => Ok(None),
+            Cause::Answered {
+                code: Code::InvalidArgument,
+                message,
+            } => Ok(Some(message)),
+            Cause::Answered { .. } => Ok(Some(cause.to_string())),
+            // Nothing of this connection was used yet: whoever waits for it was not heard.
+            cause => Err(Cause::Unreachable(format!("Configure: {cause}"))),
+        }
+    }
+
+    async fn describe(&self, session: &Session, deadline: Instant) -> Option<DescribeResponse> {
+        let message = DescribeRequest {}.encode_to_vec().into();
+        let answer = session.unary(method::DESCRIBE, &message, deadline).await;
+        DescribeResponse::decode(answer.ok()?).ok()
+    }
+
+    fn read(&self, description: &DescribeResponse, greeting: &mut Greeting) {
+        let version = printable(&description.version);
+        greeting.version = Some(version).filter(|version| !version.is_empty());
+        let slots = &description.slots;
+        let fits = slots.is_empty() || slots.iter().any(|slot| slot == self.slot.as_str());
+        if !fits {
+            let (slot, said) = (self.slot, printable(&slots.join(", ")));
+            greeting.warnings.push(format!(
+                "it says that it fills {said}, and is configured for {slot}"
+            ));
+        }
+    }
+}

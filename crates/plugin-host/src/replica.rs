@@ -1,0 +1,154 @@
+//! One replica of a plugin: its connection, made when it is needed and again when it is gone.
+//!
+//! A new connection begins with what a plugin may have to be told after a restart: its
+//! configuration. Nothing else is sent on it before that is answered. Of many callers that find no
+//! connection one makes it and the others wait for what comes of that.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::call::{Cause, Method};
+use crate::dial::Endpoint;
+use crate::greeting::{Greeter, Greeting};
+use crate::session::{Messages, Session, Wire};
+
+/// A connection, and what was said at its beginning.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) session: Session,
+    pub(crate) greeting: Greeting,
+}
+
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) endpoint: Endpoint,
+    wire: Arc<Wire>,
+    greeter: Arc<Greeter>,
+    live: ArcSwapOption<Live>,
+    /// When connecting last failed, and why.
+    connecting: Mutex<Option<(Instant, Cause)>>,
+    /// Whether calls go here: the last check found it well, and none has failed since.
+    serving: AtomicBool,
+}
+
+impl Replica {
+    pub(crate) fn new(endpoint: Endpoint, wire: Arc<Wire>, greeter: Arc<Greeter>) -> Self {
+        Self {
+            endpoint,
+            wire,
+            greeter,
+            live: ArcSwapOption::empty(),
+            connecting: Mutex::new(None),
+            serving: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_serving(&self, serving: bool) {
+        if self.is_serving() != serving {
+            self.serving.store(serving, Ordering::Release);
+        }
+    }
+
+    /// The connection, made if there is none.
+    pub(crate) async fn live(&self) -> Result<Arc<Live>, Cause> {
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        let asked = Instant::now();
+        let mut failed = self.connecting.lock().await;
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        if let Some((at, cause)) = &*failed
+            && *at >= asked
+        {
+            return Err(cause.clone());
+        }
+        match self.connect().await {
+            Ok(live) => {
+                let live = Arc::new(live);
+                self.live.store(Some(Arc::clone(&live)));
+                *failed = None;
+                Ok(live)
+            }
+            Err(cause) => {
+                self.live.store(None);
+                *failed = Some((Instant::now(), cause.clone()));
+                Err(cause)
+            }
+        }
+    }
+
+    fn current(&self) -> Option<Arc<Live>> {
+        let live = self.live.load();
+        live.as_ref()
+            .filter(|live| !live.session.is_over())
+            .cloned()
+    }
+
+    async fn connect(&self) -> Result<Live, Cause> {
+        let session = Session::open(&self.wire, &self.endpoint).await?;
+        let greeting = self.greeter.greet(&session).await?;
+        Ok(Live { session, greeting })
+    }
+
+    /// Gives the connection up: what was asked on it last was not answered in time.
+    pub(crate) fn hang_up(&self) {
+        self.live.store(None);
+    }
+
+    pub(crate) async fn unary(
+        &self,
+        method: Method,
+        message: &Bytes,
+        deadline: Instant,
+    ) -> Result<Bytes, Cause> {
+        let live = self.configured().await?;
+        let answer = live.session.unary(method, message, deadline).await;
+        self.note(answer.as_ref().err());
+        answer
+    }
+
+    pub(crate) async fn stream(&self, method: Method, message: &Bytes) -> Result<Messages, Cause> {
+        let live = self.configured().await?;
+        let answer = live.session.stream(method, message).await;
+        self.note(answer.as_ref().err());
+        answer
+    }
+
+    /// The connection to a plugin that took its configuration.
+    async fn configured(&self) -> Result<Arc<Live>, Cause> {
+        let live = match self.live().await {
+            Ok(live) => live,
+            Err(cause) => {
+                self.set_serving(false);
+                return Err(cause);
+            }
+        };
+        match &live.greeting.refused {
+            None => Ok(live),
+            Some(message) => {
+                self.set_serving(false);
+                Err(Cause::Misconfigured(message.clone()))
+            }
+        }
+    }
+
+    /// What the end of a call says about the replica.
+    fn note(&self, failed: Option<&Cause>) {
+        match failed {
+            None => self.set_serving(true),
+            Some(cause) if cause.is_about_the_connection() => self.set_serving(false),
+            Some(_) => {}
+        }
+    }
+}
