@@ -41,6 +41,8 @@ struct State {
     status_calls: usize,
     break_log_after: Option<u64>,
     deaf_to_status: bool,
+    /// Submissions after this many wait.
+    held_after: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,24 @@ impl Fake {
     /// Answers to the next submissions.
     pub(crate) fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
         self.state().answers.extend(answers);
+    }
+
+    /// The submissions after the next `count` wait until the test has arranged things.
+    pub(crate) fn hold_after(&self, count: usize) {
+        let mut state = self.state();
+        state.held_after = Some(state.submissions + count);
+    }
+
+    pub(crate) fn release(&self) {
+        self.state().held_after = None;
+        self.changed();
+    }
+
+    fn is_held(&self) -> bool {
+        let state = self.state();
+        state
+            .held_after
+            .is_some_and(|most| state.submissions >= most)
     }
 
     pub(crate) fn submissions(&self) -> usize {
@@ -183,6 +203,10 @@ impl Executor for Fake {
     }
 
     async fn submit(&self, request: &RunRequest) -> Result<RunState, ExecutorError> {
+        let mut changes = self.changes.subscribe();
+        while self.is_held() {
+            changes.changed().await.expect("the fake is there");
+        }
         let mut state = self.state();
         state.submissions += 1;
         let (executor, message) = (NAME.to_owned(), "scripted".to_owned());

@@ -157,24 +157,17 @@ async fn a_published_table_has_the_owner_of_its_pipeline() {
 
 #[tokio::test]
 async fn an_executor_that_is_restarted_before_it_answers_leaves_nothing() {
-    let mut world = World::stopped().await;
-    let config = Config {
-        poll_interval: POLL,
-        first_pause: Duration::from_secs(1),
-        ..Config::new(
-            "unix:/internal.sock".into(),
-            world.catalog.warehouse().clone(),
-        )
-    };
-    world.start_with(config);
+    let mut world = World::new().await;
     let table = world.pipeline("bronze.orders", "SELECT 1 AS id").await;
     world.succeed(&table).await;
     world
         .fake
         .answer([Answer::InterruptedTaken, Answer::Unavailable]);
+    world.fake.hold_after(1);
     let first = world.running(&table).await;
     world.execute(&first, Write::Append).await;
     world.fake.forget(first.run_id);
+    world.fake.release();
     let second = world.taken().await;
     assert_eq!(second.run_id, first.run_id);
     assert!(world.has_no_leftovers().await);
