@@ -44,12 +44,17 @@ impl MetadataFile {
         if !json.starts_with(b"{") {
             json = serde_json::to_vec(&metadata)?.into();
         }
+        Ok(Self::received(metadata, json))
+    }
+
+    /// Metadata that came over the wire and not out of a file.
+    pub(crate) fn received(metadata: TableMetadata, json: Bytes) -> Self {
         let (metadata, refs) = (Arc::new(metadata), OnceLock::new());
-        Ok(Self {
+        Self {
             metadata,
             json,
             refs,
-        })
+        }
     }
 
     /// Branches and tags, which the parsed form keeps to itself.
@@ -70,7 +75,7 @@ impl MetadataFile {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct MetadataCache {
     entries: Cache<String, Arc<MetadataFile>>,
 }
@@ -116,6 +121,16 @@ impl MetadataCache {
         self.entries.insert(location.to_owned(), file.clone()).await;
         self.entries.invalidate(before).await;
         Ok(file)
+    }
+
+    /// What is known of `location`, if anything is.
+    pub(crate) async fn get(&self, location: &str) -> Option<Arc<MetadataFile>> {
+        self.entries.get(location).await
+    }
+
+    /// Keeps what was received as the content of `location`.
+    pub(crate) async fn keep(&self, location: &str, file: Arc<MetadataFile>) {
+        self.entries.insert(location.to_owned(), file).await;
     }
 
     pub(crate) async fn forget(&self, location: &str) {

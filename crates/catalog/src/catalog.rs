@@ -1,8 +1,4 @@
-//! The catalog: where the current metadata of each table is, and how it moves.
-//!
-//! A commit writes the next metadata file and then moves the pointer in the database by
-//! compare-and-set. Before the pointer moves nobody sees the file; after that everybody does. A
-//! crash in between leaves a file that nothing refers to, and a table that is as it was.
+//! The catalog: one way to a table for everybody, whatever holds the tables.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -16,17 +12,15 @@ use rat_store::Store;
 use rat_types::{NamespaceName, RunId, TableIdent};
 use url::Url;
 
-use crate::cache::{MetadataCache, MetadataFile};
+use crate::cache::MetadataFile;
+use crate::files::Files;
 use crate::lock::TableLocks;
 use crate::rules::Changed;
+use crate::tables::{Current, External, ExternalCatalog, Own, Tables};
 use crate::{Caller, Error};
 
 /// How often a commit is tried again when somebody outside this process was faster.
 pub(crate) const ATTEMPTS: u32 = 8;
-
-/// Table property: whether metadata files that left the table's history are deleted. Here they
-/// are unless it says `false`: nobody can reach them, and every commit would leave one for ever.
-const DELETE_AFTER_COMMIT: &str = "write.metadata.delete-after-commit.enabled";
 
 /// The catalog of the lake. Cheap to clone; all clones share one cache.
 #[derive(Debug, Clone)]
@@ -38,12 +32,12 @@ pub struct Catalog {
 struct Inner {
     store: Store,
     warehouse: Warehouse,
-    file_io: FileIO,
-    cache: MetadataCache,
+    files: Files,
+    tables: Box<dyn Tables>,
     locks: TableLocks,
 }
 
-/// Which row of the database points at a table.
+/// What points at a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pointer {
     /// The one that everybody sees.
@@ -63,6 +57,16 @@ pub(crate) struct LoadedTable {
 }
 
 impl LoadedTable {
+    pub(crate) fn new(ident: &TableIdent, pointer: Pointer, current: Current) -> Self {
+        let Current { location, file } = current;
+        Self {
+            ident: ident.clone(),
+            pointer,
+            location,
+            file,
+        }
+    }
+
     pub(crate) fn metadata(&self) -> &TableMetadata {
         &self.file.metadata
     }
@@ -88,24 +92,45 @@ impl LoadedTable {
 }
 
 impl Catalog {
-    /// The catalog of the lake at `warehouse_root`, a `file:///…` URI, with its pointers in
+    /// The catalog of the lake at `warehouse_root`, a `file:///…` URI, with its tables in
     /// `store`.
     ///
     /// # Errors
     /// The root is not a local folder that every client reads alike, see [`Warehouse::new`].
     pub fn new(store: Store, warehouse_root: &Url) -> Result<Self, Error> {
         let warehouse = Warehouse::new(warehouse_root)?;
-        let file_io = warehouse.file_io();
-        let (cache, locks) = (MetadataCache::new(), TableLocks::new());
-        Ok(Self {
+        let files = Files::new(warehouse.file_io());
+        let tables = Own::new(store.clone(), files.clone());
+        Ok(Self::with(store, warehouse, files, Box::new(tables)))
+    }
+
+    /// The same in front of another catalog, which holds the tables. Both reach the lake's folder
+    /// under the same path. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; or the other catalog's address or certificate is of no use.
+    pub fn in_front_of(
+        store: Store,
+        warehouse_root: &Url,
+        external: ExternalCatalog,
+    ) -> Result<Self, Error> {
+        let warehouse = Warehouse::new(warehouse_root)?;
+        let files = Files::new(warehouse.file_io());
+        let tables = External::new(external, store.clone(), files.clone())?;
+        Ok(Self::with(store, warehouse, files, Box::new(tables)))
+    }
+
+    fn with(store: Store, warehouse: Warehouse, files: Files, tables: Box<dyn Tables>) -> Self {
+        let locks = TableLocks::new();
+        Self {
             inner: Arc::new(Inner {
                 store,
                 warehouse,
-                file_io,
-                cache,
+                files,
+                tables,
                 locks,
             }),
-        })
+        }
     }
 
     /// Where things lie in the lake.
@@ -115,7 +140,37 @@ impl Catalog {
 
     /// Access to the lake's files.
     pub fn file_io(&self) -> &FileIO {
-        &self.inner.file_io
+        self.inner.files.io()
+    }
+
+    pub(crate) fn files(&self) -> &Files {
+        &self.inner.files
+    }
+
+    pub(crate) fn tables(&self) -> &dyn Tables {
+        &*self.inner.tables
+    }
+
+    /// Whether tables can be reached.
+    ///
+    /// # Errors
+    /// The database or the external catalog fails.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.tables().check().await
+    }
+
+    /// Whether an external catalog holds the tables, so that others may have runs of their own in
+    /// it.
+    pub fn is_shared(&self) -> bool {
+        self.tables().is_shared()
+    }
+
+    /// Whether everybody sees this table.
+    ///
+    /// # Errors
+    /// The database or the external catalog fails.
+    pub async fn exists(&self, ident: &TableIdent) -> Result<bool, Error> {
+        self.tables().exists(ident).await
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -148,22 +203,20 @@ impl Catalog {
         run: Option<RunId>,
     ) -> Result<Option<LoadedTable>, Error> {
         if let Some(run) = run
-            && let Some(staged) = self.find_at(ident, Pointer::Staged(run)).await?
+            && let Some(staged) = self.find_staged(ident, run).await?
         {
             return Ok(Some(staged));
         }
-        self.find_at(ident, Pointer::Published).await
+        self.find_published(ident).await
     }
 
-    pub(crate) async fn find_at(
+    /// The table as everybody sees it.
+    pub(crate) async fn find_published(
         &self,
         ident: &TableIdent,
-        pointer: Pointer,
     ) -> Result<Option<LoadedTable>, Error> {
-        match self.location(ident, pointer).await? {
-            Some(location) => self.open(ident, pointer, location).await.map(Some),
-            None => Ok(None),
-        }
+        let current = self.tables().load(ident).await?;
+        Ok(current.map(|current| LoadedTable::new(ident, Pointer::Published, current)))
     }
 
     /// The table as `caller` sees it.
@@ -185,147 +238,22 @@ impl Catalog {
             .ok_or_else(|| Error::no_table(ident))
     }
 
-    /// Location of the current metadata file.
-    pub(crate) async fn location(
-        &self,
-        ident: &TableIdent,
-        pointer: Pointer,
-    ) -> Result<Option<String>, rat_store::Error> {
-        let tables = self.store().tables();
-        Ok(match pointer {
-            Pointer::Published => tables.get(ident).await?.map(|row| row.metadata_location),
-            Pointer::Staged(run) => tables
-                .get_staged(run, ident)
-                .await?
-                .map(|row| row.metadata_location),
-        })
-    }
-
-    pub(crate) async fn open(
-        &self,
-        ident: &TableIdent,
-        pointer: Pointer,
-        location: String,
-    ) -> Result<LoadedTable, Error> {
-        let loaded = self.inner.cache.load(self.file_io(), &location).await;
-        let file = loaded.map_err(Error::storage("read the metadata file", &location))?;
-        Ok(LoadedTable {
-            ident: ident.clone(),
-            pointer,
-            location,
-            file,
-        })
-    }
-
     /// Makes `changed` the current metadata of `table`, if `table` still is as it was loaded.
     /// Answers the table as it is then, or `None` if it was not: nothing was changed.
     ///
     /// # Errors
-    /// [`Error::CommitStateUnknown`] if the database did not say whether the pointer moved; any
-    /// other error means that it did not.
+    /// [`Error::CommitStateUnknown`] if it is not known whether it was made; any other error
+    /// means that it was not.
     pub(crate) async fn swap(
         &self,
         table: &LoadedTable,
         changed: &Changed,
     ) -> Result<Option<LoadedTable>, Error> {
-        let LoadedTable {
-            ident,
-            pointer,
-            location: old,
-            ..
-        } = table;
-        let metadata = &changed.metadata;
-        let new = self
-            .write_metadata(&table.next_location(metadata), metadata)
-            .await?;
-        let tables = self.store().tables();
-        let moved = match pointer {
-            Pointer::Published => tables.compare_and_set(ident, old, &new).await,
-            Pointer::Staged(run) => tables.cas_staged(*run, ident, old, &new).await,
+        let swapped = match table.pointer {
+            Pointer::Published => self.tables().commit(table, changed).await?,
+            Pointer::Staged(run) => self.commit_staged(table, run, changed).await?,
         };
-        match moved {
-            Ok(true) => {}
-            Ok(false) => {
-                self.delete_file(&new).await;
-                return Ok(None);
-            }
-            Err(error) => self.confirm(ident, *pointer, &new, error).await?,
-        }
-        self.delete_expired(changed).await;
-        let (cache, metadata) = (&self.inner.cache, metadata.clone());
-        let file = cache
-            .replace(self.file_io(), old, &new, metadata)
-            .await
-            .map_err(Error::storage("read the metadata file", &new))?;
-        Ok(Some(LoadedTable {
-            ident: ident.clone(),
-            pointer: *pointer,
-            location: new,
-            file,
-        }))
-    }
-
-    /// Deletes metadata files that left the table's history.
-    async fn delete_expired(&self, changed: &Changed) {
-        let wanted = changed.metadata.properties().get(DELETE_AFTER_COMMIT);
-        if wanted.is_some_and(|value| value.eq_ignore_ascii_case("false")) {
-            return;
-        }
-        for entry in &changed.expired {
-            if is_inside(changed.metadata.location(), &entry.metadata_file) {
-                self.delete_file(&entry.metadata_file).await;
-            }
-        }
-    }
-
-    /// After a database error: did the pointer get to `location` all the same?
-    ///
-    /// # Errors
-    /// [`Error::CommitStateUnknown`] if not: the statement may still be under way, so the
-    /// metadata file has to stay.
-    pub(crate) async fn confirm(
-        &self,
-        ident: &TableIdent,
-        pointer: Pointer,
-        location: &str,
-        error: rat_store::Error,
-    ) -> Result<(), Error> {
-        if let Ok(Some(current)) = self.location(ident, pointer).await
-            && current == location
-        {
-            return Ok(());
-        }
-        Err(Error::CommitStateUnknown {
-            table: ident.clone(),
-            source: error,
-        })
-    }
-
-    /// Writes a metadata file that nothing refers to yet.
-    pub(crate) async fn write_metadata(
-        &self,
-        location: &MetadataLocation,
-        metadata: &TableMetadata,
-    ) -> Result<String, Error> {
-        let text = location.to_string();
-        let written = metadata.write_to(self.file_io(), location).await;
-        written.map_err(Error::storage("write the metadata file", &text))?;
-        Ok(text)
-    }
-
-    /// Deletes a file that nothing refers to; what cannot be deleted costs a little space.
-    pub(crate) async fn delete_file(&self, location: &str) {
-        if location.ends_with(".metadata.json") {
-            self.inner.cache.forget(location).await;
-        }
-        if let Err(error) = self.file_io().delete(location).await {
-            tracing::warn!(location, %error, "failed to delete a file that is not used");
-        }
-    }
-
-    pub(crate) async fn delete_folder(&self, location: &str) -> Result<(), Error> {
-        let deleted = self.file_io().delete_prefix(location).await;
-        deleted.map_err(Error::storage("delete the folder", location))
+        Ok(swapped.map(|current| LoadedTable::new(&table.ident, table.pointer, current)))
     }
 }
 

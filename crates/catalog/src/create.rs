@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use iceberg::TableUpdate;
 use iceberg::spec::{
     FormatVersion, Schema, SortOrder, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec,
 };
-use iceberg::{MetadataLocation, TableUpdate};
 use rat_types::{Identity, TableIdent};
 use serde::Deserialize;
 use serde_json::json;
@@ -62,30 +62,32 @@ impl Catalog {
             ));
         }
         let metadata = self.new_metadata(&ident, body)?;
-        let pointer = match caller.run() {
-            Some(scope) if metadata.format_version() < FormatVersion::V2 => {
-                let run = scope.run_id;
-                return Err(Error::invalid(format!(
-                    "run {run} needs a branch, which tables of format version 1 have not"
-                )));
-            }
-            Some(scope) => Pointer::Staged(scope.run_id),
-            None => Pointer::Published,
-        };
+        let run = caller.run().map(|scope| scope.run_id);
+        if let Some(run) = run
+            && metadata.format_version() < FormatVersion::V2
+        {
+            return Err(Error::invalid(format!(
+                "run {run} needs a branch, which tables of format version 1 have not"
+            )));
+        }
 
         let _turn = self.locks().lock(&ident).await?;
-        for pointer in [pointer, Pointer::Published] {
-            if self.location(&ident, pointer).await?.is_some() {
-                return Err(Error::TableExists { table: ident });
-            }
+        let is_staged = match run {
+            Some(run) => self.staged_location(&ident, run).await?.is_some(),
+            None => false,
+        };
+        if is_staged || self.exists(&ident).await? {
+            return Err(Error::TableExists { table: ident });
         }
         if only_computed {
             let json = serde_json::to_vec(&metadata).map_err(|error| damaged(&ident, &error))?;
             return Ok(Created::Computed(json.into()));
         }
-        self.insert(caller, &ident, pointer, &metadata)
-            .await
-            .map(Created::Table)
+        let created = match run {
+            Some(run) => self.stage(&ident, run, &metadata).await?,
+            None => self.insert(caller, &ident, &metadata).await?,
+        };
+        Ok(Created::Table(created))
     }
 
     /// Creates a table by a commit with `assert-create`.
@@ -106,10 +108,7 @@ impl Catalog {
         let changed = rules::apply(ident, &first, None, &change.updates)?;
         let metadata = changed.map_or(first, |changed| changed.metadata);
         self.check_manifest_lists(&metadata, change).await?;
-        match self
-            .insert(caller, ident, Pointer::Published, &metadata)
-            .await
-        {
+        match self.insert(caller, ident, &metadata).await {
             Err(Error::TableExists { .. }) => Err(Error::commit_failed(
                 ident,
                 "the table was created by somebody else",
@@ -140,41 +139,17 @@ impl Catalog {
             .map_err(|error| Error::refused(ident, "the table", &error))
     }
 
-    /// Writes the first metadata file and points at it.
     async fn insert(
         &self,
         caller: &Caller,
         ident: &TableIdent,
-        pointer: Pointer,
         metadata: &TableMetadata,
     ) -> Result<LoadedTable, Error> {
-        let location = MetadataLocation::new_with_metadata(metadata.location(), metadata);
-        let location = self.write_metadata(&location, metadata).await?;
-        let tables = self.store().tables();
-        let inserted = match pointer {
-            Pointer::Published => tables.insert(ident, &location).await,
-            Pointer::Staged(run) => tables.stage(run, ident, &location).await,
-        };
-        match inserted {
-            Ok(()) => {}
-            Err(rat_store::Error::AlreadyExists { .. }) => {
-                self.delete_file(&location).await;
-                return Err(Error::TableExists {
-                    table: ident.clone(),
-                });
-            }
-            Err(rat_store::Error::NotFound { .. }) => {
-                self.delete_file(&location).await;
-                return Err(Error::NoSuchNamespace {
-                    namespace: ident.namespace.to_string(),
-                });
-            }
-            Err(error) => self.confirm(ident, pointer, &location, error).await?,
-        }
+        let created = self.tables().create(ident, metadata).await?;
         if let Caller::User(identity) = caller {
             self.remember_owner(ident, identity).await;
         }
-        self.open(ident, pointer, location).await
+        Ok(LoadedTable::new(ident, Pointer::Published, created))
     }
 
     /// The table exists already, so a failure here must not undo it.

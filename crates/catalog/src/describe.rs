@@ -6,7 +6,7 @@ use iceberg::spec::{NestedField, PrimitiveType, Type};
 use rat_types::{Layer, NamespaceName, TableIdent};
 
 use crate::Error;
-use crate::catalog::{Catalog, LoadedTable, Pointer};
+use crate::catalog::{Catalog, LoadedTable};
 
 /// Tables that are looked at at the same time.
 const CONCURRENCY: usize = 8;
@@ -49,8 +49,8 @@ pub struct Column {
 }
 
 impl Catalog {
-    /// Names of the tables, sorted: of a namespace, of a layer, of both or all. Tables that a run created and that are not published are not
-    /// among them.
+    /// Names of the tables, sorted: of a namespace, of a layer, of both or all. Tables that a run
+    /// created and that are not published are not among them.
     ///
     /// # Errors
     /// The database fails.
@@ -59,8 +59,7 @@ impl Catalog {
         namespace: Option<&NamespaceName>,
         layer: Option<Layer>,
     ) -> Result<Vec<TableIdent>, Error> {
-        let rows = self.store().tables().list(namespace, layer).await?;
-        Ok(rows.into_iter().map(|row| row.ident).collect())
+        self.tables().list(namespace, layer).await
     }
 
     /// What is in a table.
@@ -68,7 +67,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::NoSuchTable`], or a file or the database fails.
     pub async fn table_summary(&self, ident: &TableIdent) -> Result<TableSummary, Error> {
-        let table = self.find_at(ident, Pointer::Published).await?;
+        let table = self.find_published(ident).await?;
         self.summarize(table.ok_or_else(|| Error::no_table(ident))?)
             .await
     }
@@ -83,18 +82,17 @@ impl Catalog {
         namespace: Option<&NamespaceName>,
         layer: Option<Layer>,
     ) -> Result<Vec<(TableIdent, Result<TableSummary, Error>)>, Error> {
-        let rows = self.store().tables().list(namespace, layer).await?;
-        let summaries = stream::iter(rows).map(|row| async move {
-            let opened = self
-                .open(&row.ident, Pointer::Published, row.metadata_location)
-                .await;
-            let summary = match opened {
-                Ok(table) => self.summarize(table).await,
-                Err(error) => Err(error),
-            };
-            (row.ident, summary)
+        let tables = self.list_tables(namespace, layer).await?;
+        let summaries = stream::iter(tables).map(|ident| async move {
+            let summary = self.table_summary(&ident).await;
+            (ident, summary)
         });
-        Ok(summaries.buffered(CONCURRENCY).collect().await)
+        // One that was dropped since the list was made is not there.
+        let summaries = summaries.buffered(CONCURRENCY).filter(|(_, summary)| {
+            let is_gone = matches!(summary, Err(Error::NoSuchTable { .. }));
+            std::future::ready(!is_gone)
+        });
+        Ok(summaries.collect().await)
     }
 
     async fn summarize(&self, table: LoadedTable) -> Result<TableSummary, Error> {

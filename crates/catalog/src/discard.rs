@@ -16,8 +16,8 @@ use rat_iceberg::{is_inside, storage};
 use rat_types::{RunId, TableIdent};
 
 use crate::Error;
-use crate::catalog::{ATTEMPTS, Catalog, LoadedTable, Pointer, pause};
-use crate::history::{ancestors, is_by, only_of};
+use crate::catalog::{ATTEMPTS, Catalog, LoadedTable, pause};
+use crate::history::{ancestors, is_by, only_of, refs};
 use crate::leftovers::metadata_files;
 use crate::name::run_of_branch;
 use crate::rules;
@@ -48,7 +48,7 @@ impl Catalog {
     /// A file or the database failed; call again.
     pub async fn discard(&self, run: RunId, ident: &TableIdent) -> Result<DiscardOutcome, Error> {
         let _turn = self.locks().lock(ident).await?;
-        if let Some(location) = self.location(ident, Pointer::Staged(run)).await? {
+        if let Some(location) = self.staged_location(ident, run).await? {
             self.discard_staged(run, ident, location).await?;
         }
         let Some(Forgotten { table, files }) = self.forget_branch(run, ident).await? else {
@@ -66,35 +66,30 @@ impl Catalog {
     /// # Errors
     /// The database fails. A table whose metadata cannot be read is logged and left out.
     pub async fn run_branches(&self) -> Result<Vec<RunBranch>, Error> {
-        let tables = self.store().tables();
-        let mut found: Vec<RunBranch> = tables
-            .list_all_staged()
-            .await?
+        let staged = self.store().tables().list_all_staged().await?;
+        let mut found: Vec<RunBranch> = staged
             .into_iter()
             .map(|staged| RunBranch {
                 run: staged.run,
                 ident: staged.ident,
             })
             .collect();
-        for pointer in tables.list(None, None).await? {
-            let opened = self
-                .open(
-                    &pointer.ident,
-                    Pointer::Published,
-                    pointer.metadata_location,
-                )
-                .await;
-            let refs = opened.and_then(|table| crate::history::refs(&table));
+        for ident in self.list_tables(None, None).await? {
+            let refs = match self.find_published(&ident).await {
+                Ok(Some(table)) => refs(&table),
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            };
             match refs {
                 Ok(refs) => {
                     let runs = refs.iter().filter_map(|(name, _)| run_of_branch(name));
                     found.extend(runs.map(|run| RunBranch {
                         run,
-                        ident: pointer.ident.clone(),
+                        ident: ident.clone(),
                     }));
                 }
                 Err(error) => {
-                    tracing::error!(table = %pointer.ident, %error, "failed to look for branches");
+                    tracing::error!(table = %ident, %error, "failed to look for branches");
                 }
             }
         }
@@ -110,7 +105,7 @@ impl Catalog {
     ) -> Result<Option<Forgotten>, Error> {
         for attempt in 0..ATTEMPTS {
             pause(attempt).await;
-            let Some(table) = self.find_at(ident, Pointer::Published).await? else {
+            let Some(table) = self.find_published(ident).await? else {
                 return Ok(Some(Forgotten::default()));
             };
             let metadata = table.metadata();
@@ -119,11 +114,16 @@ impl Catalog {
             }
             let own = only_of(&table, run)?;
             let ids: Vec<i64> = own.iter().copied().collect();
+            // Not every external catalog knows how to remove a schema; there they stay.
+            let schemas = match self.is_shared() {
+                true => Vec::new(),
+                false => schemas_of(metadata, &own),
+            };
             let builder = table
                 .builder()
                 .remove_ref(&run.branch())
                 .remove_snapshots(&ids)
-                .remove_schemas(&schemas_of(metadata, &own))
+                .remove_schemas(&schemas)
                 .map_err(|error| Error::refused(ident, "discarding", &error))?;
             let Some(changed) = rules::build(ident, builder)? else {
                 let (table, files) = (Some(table), Vec::new());
@@ -144,16 +144,13 @@ impl Catalog {
 
     /// The row goes last: as long as it is there, whoever calls again finds the metadata files. The
     /// other files are in the run's folders.
-    async fn discard_staged(
+    pub(crate) async fn discard_staged(
         &self,
         run: RunId,
         ident: &TableIdent,
         location: String,
     ) -> Result<(), Error> {
-        match self
-            .open(ident, Pointer::Staged(run), location.clone())
-            .await
-        {
+        match self.open_staged(ident, run, location.clone()).await {
             Ok(table) => {
                 for entry in table.metadata().metadata_log() {
                     self.delete_own(ident, &entry.metadata_file).await;
@@ -170,7 +167,7 @@ impl Catalog {
     /// Deletes a file if it lies in the table's folder.
     async fn delete_own(&self, ident: &TableIdent, location: &str) {
         if is_inside(&self.warehouse().table_location(ident), location) {
-            self.delete_file(location).await;
+            self.files().delete(location).await;
         }
     }
 

@@ -1,9 +1,10 @@
 //! Dropping a table.
 
+use rat_iceberg::storage;
 use rat_types::TableIdent;
 
 use crate::Error;
-use crate::catalog::{Catalog, Pointer};
+use crate::catalog::Catalog;
 
 impl Catalog {
     /// Takes a table out of the catalog, and with `purge` deletes its folder after that. A crash
@@ -14,10 +15,12 @@ impl Catalog {
     /// name and has files in the folder that would be purged.
     pub async fn drop_table(&self, ident: &TableIdent, purge: bool) -> Result<(), Error> {
         let _turn = self.locks().lock(ident).await?;
+        let folder = self.warehouse().table_location(ident);
         if purge {
-            if self.location(ident, Pointer::Published).await?.is_none() {
+            if !self.exists(ident).await? {
                 return Err(Error::no_table(ident));
             }
+            self.check_place(ident, &folder).await?;
             let staged = self.store().tables().list_all_staged().await?;
             if staged.iter().any(|staged| staged.ident == *ident) {
                 return Err(Error::TableInUse {
@@ -25,15 +28,35 @@ impl Catalog {
                 });
             }
         }
-        match self.store().tables().delete(ident).await {
-            Ok(()) => {}
-            Err(rat_store::Error::NotFound { .. }) => return Err(Error::no_table(ident)),
-            Err(error) => return Err(error.into()),
-        }
+        self.tables().drop(ident).await?;
         if purge {
-            self.delete_folder(&self.warehouse().table_location(ident))
-                .await?;
+            self.files().delete_folder(&folder).await?;
         }
         Ok(())
     }
+}
+
+impl Catalog {
+    /// Only an external catalog has tables elsewhere, and there they may share a folder.
+    async fn check_place(&self, ident: &TableIdent, folder: &str) -> Result<(), Error> {
+        if !self.is_shared() {
+            return Ok(());
+        }
+        match self.find_published(ident).await? {
+            Some(table) if !is_same(table.metadata().location(), folder) => {
+                Err(Error::invalid(format!(
+                    "the files of table {ident} are in {} and not in {folder}: drop it without \
+                     purging",
+                    table.metadata().location()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether two locations are the same place.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (storage::local_path(one), storage::local_path(other));
+    one.is_ok_and(|one| other.is_ok_and(|other| one == other))
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use rat_types::{InvalidName, Kind, TableIdent};
 
+use crate::ExternalError;
+
 /// A refused or failed operation of the catalog.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -53,14 +55,15 @@ pub enum Error {
         /// What is not as it should be.
         message: String,
     },
-    /// The database did not answer in the moment of the commit: load the table to see.
+    /// The database or the external catalog did not answer in the moment of the commit: load the
+    /// table to see.
     #[error("it is not known whether the commit to table {table} succeeded")]
     CommitStateUnknown {
         /// The table.
         table: TableIdent,
         /// What went wrong.
         #[source]
-        source: rat_store::Error,
+        source: Box<Error>,
     },
     /// The files stay until the run has ended.
     #[error("the files of table {table} are in use by a run that creates it")]
@@ -157,6 +160,15 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// The external catalog refused, failed or did not answer.
+    #[error("failed to {operation} in the external catalog")]
+    External {
+        /// What was attempted.
+        operation: String,
+        /// Why not.
+        #[source]
+        source: ExternalError,
+    },
     /// The platform database refused or failed.
     #[error(transparent)]
     Store(rat_store::Error),
@@ -187,6 +199,7 @@ impl Error {
             Self::Location(error) => error.kind(),
             Self::Storage { source, .. } => storage_kind(source),
             Self::Snapshot { source, .. } => source.kind(),
+            Self::External { source, .. } => source.kind(),
             Self::Store(error) => error.kind(),
         }
     }
@@ -234,6 +247,7 @@ impl Error {
             Self::Storage { .. } => "TABLE_STORAGE",
             Self::Snapshot { source, .. } => source.reason(),
             Self::Damaged { .. } => "TABLE_DAMAGED",
+            Self::External { source, .. } => source.reason(),
             Self::Store(error) => error.reason(),
         }
     }
@@ -260,6 +274,13 @@ impl Error {
         Self::CommitFailed {
             table: table.clone(),
             message: message.into(),
+        }
+    }
+
+    pub(crate) fn unknown(table: &TableIdent, source: Self) -> Self {
+        Self::CommitStateUnknown {
+            table: table.clone(),
+            source: Box::new(source),
         }
     }
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use iceberg::spec::{ManifestFile, Snapshot, TableMetadata};
 use rat_iceberg::snapshot::{self, live_entries, manifests};
-use rat_iceberg::{is_inside, storage};
+use rat_iceberg::{is_inside, run_data_folder, run_metadata_folder, storage};
 use rat_types::{RunId, TableIdent};
 
 use crate::Error;
 use crate::catalog::{Catalog, LoadedTable};
+use crate::drop::is_same;
 use crate::history::{ancestors, is_by};
 
 /// How far the clock of a client may be behind ratd's.
@@ -53,37 +54,49 @@ impl Catalog {
         table: Option<&TableMetadata>,
         removed: &[String],
     ) -> Result<(), Error> {
-        let folders = [
-            self.warehouse().run_metadata_location(ident, run),
-            self.warehouse().run_data_location(ident, run),
-        ];
-        let [in_metadata, in_data] = [
-            self.files_below(&folders[0]).await?,
-            self.files_below(&folders[1]).await?,
-        ];
-        let needed = match table {
-            Some(table)
-                if !(in_metadata.is_empty() && in_data.is_empty() && removed.is_empty()) =>
-            {
-                match self.needed(run, table, &folders[1]).await {
-                    Ok(needed) => needed,
-                    Err(error) => {
-                        tracing::warn!(%run, table = %ident, %error, "files of a run are left behind");
-                        return Ok(());
-                    }
-                }
-            }
-            _ => Needed::default(),
-        };
-        for path in removed
-            .iter()
-            .filter(|path| !needed.metadata.contains(*path))
-        {
-            self.delete_file(path).await;
-        }
-        self.retain(&folders[0], in_metadata, &needed.metadata)
+        let place = self.warehouse().table_location(ident);
+        self.delete_leftovers_in(&place, run, table, removed)
             .await?;
-        self.retain(&folders[1], in_data, &needed.data).await
+        // A table of an external catalog may lie elsewhere in the lake.
+        match table.map(TableMetadata::location) {
+            Some(folder)
+                if !is_same(folder, &place) && is_inside(self.warehouse().location(), folder) =>
+            {
+                self.delete_leftovers_in(folder, run, table, &[]).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn delete_leftovers_in(
+        &self,
+        folder: &str,
+        run: RunId,
+        table: Option<&TableMetadata>,
+        removed: &[String],
+    ) -> Result<(), Error> {
+        let for_metadata = run_metadata_folder(folder, run);
+        let for_data = run_data_folder(folder, run);
+        let in_metadata = self.files_below(&for_metadata).await?;
+        let in_data = self.files_below(&for_data).await?;
+        let is_clean = in_metadata.is_empty() && in_data.is_empty() && removed.is_empty();
+        let needed = match table.filter(|_| !is_clean) {
+            Some(table) => match self.needed(run, table, &for_data).await {
+                Ok(needed) => needed,
+                Err(error) => {
+                    tracing::warn!(%run, folder, %error, "files of a run are left behind");
+                    return Ok(());
+                }
+            },
+            None => Needed::default(),
+        };
+        let unused = |path: &&String| !needed.metadata.contains(*path);
+        for path in removed.iter().filter(unused) {
+            self.files().delete(path).await;
+        }
+        self.retain(&for_metadata, in_metadata, &needed.metadata)
+            .await?;
+        self.retain(&for_data, in_data, &needed.data).await
     }
 
     async fn files_below(&self, folder: &str) -> Result<Vec<String>, Error> {
@@ -101,10 +114,10 @@ impl Catalog {
         needed: &HashSet<String>,
     ) -> Result<(), Error> {
         if !files.iter().any(|file| needed.contains(file)) {
-            return self.delete_folder(folder).await;
+            return self.files().delete_folder(folder).await;
         }
         for file in files.iter().filter(|file| !needed.contains(*file)) {
-            self.delete_file(file).await;
+            self.files().delete(file).await;
         }
         Ok(())
     }
@@ -196,7 +209,6 @@ pub(crate) async fn metadata_files(
         }
         files.push(normal(snapshot.manifest_list()));
     }
-    let folder = catalog.warehouse().table_location(&table.ident);
-    files.retain(|file| is_inside(&folder, file));
+    files.retain(|file| is_inside(metadata.location(), file));
     files
 }

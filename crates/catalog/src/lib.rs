@@ -1,12 +1,13 @@
-//! ratd's Iceberg catalog: the REST protocol over the platform database, and what the scheduler
-//! and the API need of it in the same process.
+//! ratd's Iceberg catalog: the REST protocol over the platform database, or in front of another
+//! catalog, and what the scheduler and the API need of it in the same process.
 //!
 //! Everybody reaches a table through here: runs, queries, PyIceberg, Spark, Trino, DuckDB. What a
 //! request may do follows from its [`Caller`], which whoever mounts [`rest::router`] puts into the
 //! request's extensions.
 //!
 //! - A pointer in the database says which metadata file of a table is current; moving it is the
-//!   commit. Metadata files are written before and never change.
+//!   commit. Metadata files are written before and never change. Where an external catalog holds
+//!   the tables, a commit is one request to it with the requirements that make it the same.
 //! - A run writes a branch of its own, or a table that only it sees; [`Catalog::publish`] and
 //!   [`Catalog::discard`] end that. Only `publish` moves the `main` of a table for a run.
 //! - Every requirement and every update of the specification is applied or refused by name.
@@ -23,6 +24,7 @@ mod describe;
 mod discard;
 mod drop;
 mod error;
+mod files;
 mod history;
 mod leftovers;
 mod lock;
@@ -33,6 +35,8 @@ mod request;
 pub mod rest;
 mod rules;
 mod run_rules;
+mod staged;
+mod tables;
 
 pub use caller::{Caller, QueryScope, Readable, RunScope};
 pub use catalog::Catalog;
@@ -40,3 +44,4 @@ pub use describe::{Column, TableSummary};
 pub use discard::{DiscardOutcome, RunBranch};
 pub use error::Error;
 pub use publish::{Publication, PublishOutcome};
+pub use tables::{Credentials, ExternalCatalog, ExternalError};

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rat_types::{Identity, Layer};
+use rat_types::{Identity, Layer, NamespaceName};
 
 use crate::Error;
 use crate::catalog::Catalog;
@@ -163,32 +163,53 @@ impl Catalog {
     /// [`Error::NamespaceNotEmpty`], [`Error::NoSuchNamespace`].
     pub(crate) async fn drop_namespace(&self, namespace: &Namespace) -> Result<(), Error> {
         let Namespace::Layered(name, layer) = namespace else {
-            return match self.store().namespaces().delete(namespace.name()).await {
-                Ok(()) => Ok(()),
-                Err(rat_store::Error::NotFound { .. }) => Err(missing(namespace)),
-                Err(rat_store::Error::InUse { by, .. }) => Err(Error::NamespaceNotEmpty {
-                    namespace: namespace.to_string(),
-                    by,
-                }),
-                Err(error) => Err(error.into()),
+            return match self.delete_namespace(namespace.name()).await {
+                Err(Error::Store(rat_store::Error::NotFound { .. })) => Err(missing(namespace)),
+                Err(Error::Store(rat_store::Error::InUse { by, .. })) => {
+                    Err(Error::NamespaceNotEmpty {
+                        namespace: namespace.to_string(),
+                        by,
+                    })
+                }
+                result => result,
             };
         };
         self.require_namespace(namespace).await?;
+        self.require_no_tables(namespace).await?;
         let tables = self.store().tables();
-        let count = tables.list(Some(name), Some(*layer)).await?.len();
-        if count > 0 {
-            let by = format!("{count} table{}", if count == 1 { "" } else { "s" });
-            return Err(Error::NamespaceNotEmpty {
-                namespace: namespace.to_string(),
-                by,
-            });
-        }
         let stored = tables.namespace_properties(name, Some(*layer)).await?;
         let keys: Vec<String> = stored.into_keys().collect();
         tables
             .update_namespace_properties(name, Some(*layer), &keys, &BTreeMap::new())
             .await?;
         Ok(())
+    }
+}
+
+impl Catalog {
+    /// Deletes a namespace that nothing uses, whatever holds its tables.
+    ///
+    /// # Errors
+    /// As the store says it; [`Error::NamespaceNotEmpty`] for tables in an external catalog.
+    pub async fn delete_namespace(&self, name: &NamespaceName) -> Result<(), Error> {
+        if self.is_shared() {
+            self.require_no_tables(&Namespace::Top(name.clone()))
+                .await?;
+        }
+        self.store().namespaces().delete(name).await?;
+        self.tables().forget_namespace(name).await;
+        Ok(())
+    }
+
+    async fn require_no_tables(&self, namespace: &Namespace) -> Result<(), Error> {
+        let tables = self.list_tables(Some(namespace.name()), namespace.layer());
+        match tables.await?.len() {
+            0 => Ok(()),
+            count => Err(Error::NamespaceNotEmpty {
+                namespace: namespace.to_string(),
+                by: format!("{count} table{}", if count == 1 { "" } else { "s" }),
+            }),
+        }
     }
 }
 

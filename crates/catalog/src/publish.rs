@@ -14,7 +14,7 @@ use rat_iceberg::snapshot::{self, Totals};
 use rat_types::{RunId, TableIdent};
 
 use crate::Error;
-use crate::catalog::{ATTEMPTS, Catalog, LoadedTable, Pointer, pause};
+use crate::catalog::{ATTEMPTS, Catalog, LoadedTable, pause};
 use crate::history::{ancestors, is_by};
 use crate::leftovers::metadata_files;
 use crate::rules::{self, Changed};
@@ -59,13 +59,13 @@ impl Catalog {
         let _turn = self.locks().lock(ident).await?;
         for attempt in 0..ATTEMPTS {
             pause(attempt).await;
-            if let Some(staged) = self.find_at(ident, Pointer::Staged(run)).await? {
+            if let Some(staged) = self.find_staged(ident, run).await? {
                 if let Some(outcome) = self.publish_staged(run, &staged).await? {
                     return Ok(outcome);
                 }
                 continue;
             }
-            let Some(table) = self.find_at(ident, Pointer::Published).await? else {
+            let Some(table) = self.find_published(ident).await? else {
                 return Ok(PublishOutcome::NothingToPublish);
             };
             let (changed, commit) = match self.plan(run, &table).await? {
@@ -95,7 +95,7 @@ impl Catalog {
         run: RunId,
         ident: &TableIdent,
     ) -> Result<Option<i64>, Error> {
-        let Some(table) = self.find_at(ident, Pointer::Published).await? else {
+        let Some(table) = self.find_published(ident).await? else {
             return Ok(None);
         };
         let metadata = table.metadata();
@@ -111,7 +111,14 @@ impl Catalog {
         staged: &LoadedTable,
     ) -> Result<Option<PublishOutcome>, Error> {
         let (ident, metadata) = (&staged.ident, staged.metadata());
-        if self.location(ident, Pointer::Published).await?.is_some() {
+        if self.exists(ident).await? {
+            if self.published_snapshot(run, ident).await?.is_some() {
+                // An earlier call created it in the external catalog and died before it could
+                // forget the staged table. What is published is looked at anew.
+                self.discard_staged(run, ident, staged.location.clone())
+                    .await?;
+                return Ok(None);
+            }
             let reason = format!("table {ident} was created by somebody else");
             return Ok(Some(PublishOutcome::Conflict { reason }));
         }
@@ -125,24 +132,14 @@ impl Catalog {
         let publication = self
             .publication(&changed.metadata, ident, snapshot, false)
             .await?;
-        let location = staged.next_location(&changed.metadata);
-        let location = self.write_metadata(&location, &changed.metadata).await?;
-        match self
-            .store()
-            .tables()
-            .promote_staged(run, ident, &location)
-            .await
-        {
+        let promoted = self.tables().promote(run, staged, &changed.metadata);
+        match promoted.await {
             Ok(()) => {}
             // Somebody created the table or the namespace went: looked at anew.
-            Err(rat_store::Error::AlreadyExists { .. } | rat_store::Error::NotFound { .. }) => {
-                self.delete_file(&location).await;
+            Err(Error::TableExists { .. } | Error::NoSuchNamespace { .. }) => {
                 return self.missing_namespace(ident).await;
             }
-            Err(error) => {
-                self.confirm(ident, Pointer::Published, &location, error)
-                    .await?
-            }
+            Err(error) => return Err(error),
         }
         self.tidy_up(run, ident, &changed.metadata, &[]).await;
         Ok(Some(PublishOutcome::Published(publication)))

@@ -32,6 +32,8 @@ const LOCATION_PROPERTIES: [&str; 4] = [
 #[derive(Debug)]
 pub(crate) struct Changed {
     pub(crate) metadata: TableMetadata,
+    /// How it came out of the metadata before.
+    pub(crate) updates: Vec<TableUpdate>,
     /// Metadata files that the table's history no longer names.
     pub(crate) expired: Vec<MetadataLog>,
 }
@@ -83,6 +85,7 @@ pub(crate) fn build(
         .map_err(|error| Error::refused(ident, "the result", &error))?;
     Ok((!built.changes.is_empty()).then_some(Changed {
         metadata: built.metadata,
+        updates: built.changes,
         expired: built.expired_metadata_logs,
     }))
 }

@@ -12,8 +12,8 @@ use iceberg::TableUpdate;
 use iceberg::spec::{
     MAIN_BRANCH, Schema, Snapshot, SnapshotReference, SnapshotRetention, TableMetadata,
 };
-use rat_iceberg::is_inside;
 use rat_iceberg::snapshot::{RUN_ID_PROPERTY, added_paths, live_files};
+use rat_iceberg::{is_inside, run_data_folder, run_metadata_folder};
 
 use crate::catalog::{Catalog, LoadedTable};
 use crate::history::{ancestors, head, is_by};
@@ -150,15 +150,11 @@ impl Catalog {
         snapshot: &Snapshot,
     ) -> Result<(), Error> {
         let (io, metadata) = (self.file_io(), table.metadata());
-        let folder = self
-            .warehouse()
-            .run_metadata_location(&table.ident, scope.run_id);
+        let folder = run_metadata_folder(metadata.location(), scope.run_id);
         let paths = added_paths(io, metadata, snapshot, &folder)
             .await
             .map_err(|error| unreadable(scope, &error))?;
-        let own = self
-            .warehouse()
-            .run_data_location(&table.ident, scope.run_id);
+        let own = run_data_folder(metadata.location(), scope.run_id);
         if let Some(path) = paths.added_files.iter().find(|path| !is_inside(&own, path)) {
             return Err(forbidden(
                 scope,

@@ -216,7 +216,7 @@ fn is_host_name(host: &str) -> bool {
         && (!all_digits || name.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
         Err(_) => {

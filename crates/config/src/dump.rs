@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::settings::{Catalog, DatabaseSource, Plugin, Settings, Slot};
+use crate::settings::{Catalog, CatalogAccess, DatabaseSource, Plugin, Settings, Slot};
 use crate::units::{format_duration, format_size};
 use crate::wire;
 
@@ -80,17 +80,35 @@ fn database(settings: &Settings) -> wire::Database {
 }
 
 fn catalog(settings: &Settings) -> wire::Catalog {
-    match &settings.catalog {
-        Catalog::Builtin => wire::Catalog::default(),
-        Catalog::Rest {
-            uri,
-            warehouse,
-            token_file,
+    let Catalog::Rest(rest) = &settings.catalog else {
+        return wire::Catalog::default();
+    };
+    let catalog = wire::Catalog {
+        kind: wire::CatalogType::Rest,
+        uri: Some(word(without_password(rest.uri.as_str()))),
+        warehouse: rest.warehouse.clone(),
+        ca_file: rest.ca_file.as_ref().map(word),
+        ..wire::Catalog::default()
+    };
+    match &rest.access {
+        CatalogAccess::Open => catalog,
+        CatalogAccess::Token(file) => wire::Catalog {
+            token_file: Some(word(file)),
+            ..catalog
+        },
+        CatalogAccess::Client {
+            token_uri,
+            id,
+            secret_file,
+            scope,
         } => wire::Catalog {
-            kind: wire::CatalogType::Rest,
-            uri: Some(word(without_password(uri.as_str()))),
-            warehouse: warehouse.clone(),
-            token_file: token_file.as_ref().map(word),
+            client_id: Some(id.clone()),
+            client_secret_file: Some(word(secret_file)),
+            token_uri: token_uri
+                .as_ref()
+                .map(|uri| word(without_password(uri.as_str()))),
+            scope: scope.clone(),
+            ..catalog
         },
     }
 }

@@ -40,7 +40,7 @@ pub use problem::{Origin, Position, Problem, Problems};
 pub use reference::{FileReference, InvalidFileReference, resolve_secret_path};
 pub use schema::json_schema;
 pub use settings::{
-    Auth, Catalog, Database, DatabaseSource, InvalidPluginName, Log, LogFormat, LogLevel, OnDown,
-    Plugin, PluginConfig, PluginName, PluginTls, Protocol, RateLimit, Ratq, Runner, Scheduler,
-    Server, Settings, Slot, Storage,
+    Auth, Catalog, CatalogAccess, Database, DatabaseSource, InvalidPluginName, Log, LogFormat,
+    LogLevel, OnDown, Plugin, PluginConfig, PluginName, PluginTls, Protocol, RateLimit, Ratq,
+    RestCatalog, Runner, Scheduler, Server, Settings, Slot, Storage,
 };

@@ -3,6 +3,7 @@
 //! Plain data without serde: whoever holds a [`Settings`] holds values that are possible
 //! together, and nothing here can be read past `validate`.
 
+mod catalog;
 mod plugins;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use url::Url;
 
+pub use catalog::{Catalog, CatalogAccess, RestCatalog};
 pub use plugins::{
     InvalidPluginName, OnDown, Plugin, PluginConfig, PluginName, PluginTls, Protocol, Slot,
 };
@@ -111,22 +113,6 @@ pub struct Storage {
     /// Root of the lake: `file:///absolute/path`, without a slash at its end and without
     /// characters that would need escaping.
     pub url: Url,
-}
-
-/// Which Iceberg catalog holds the tables.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Catalog {
-    /// ratd's own, in the platform database.
-    Builtin,
-    /// An external one that speaks the Iceberg REST protocol.
-    Rest {
-        /// Its address.
-        uri: Url,
-        /// Warehouse in it.
-        warehouse: Option<String>,
-        /// File that holds its bearer token.
-        token_file: Option<FileReference>,
-    },
 }
 
 /// The warm pool.

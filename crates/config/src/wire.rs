@@ -4,12 +4,14 @@
 //! Every field documents meaning, default, unit, hazard and since when it exists. Texts with a
 //! syntax of their own (addresses, durations) are still text here; `validate` parses them.
 
+mod catalog;
 mod plugins;
 mod words;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use catalog::{Catalog, CatalogType};
 pub(crate) use plugins::{OnDown, Plugin, PluginTls, Plugins, Protocol};
 pub(crate) use words::{
     AddressText, BlockText, DurationText, EXPECTED, FileText, PathText, PluginAddressText,
@@ -209,40 +211,6 @@ impl Default for Storage {
             url: "file:///var/lib/rat/lake".into(),
         }
     }
-}
-
-/// Which Iceberg catalog holds the tables.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Catalog {
-    /// `builtin`: ratd's own, in the platform database. `rest`: an external Iceberg REST catalog,
-    /// which this version does not support yet.
-    /// Default: `builtin`. Since v0.1.
-    #[serde(rename = "type")]
-    pub(crate) kind: CatalogType,
-    /// Address of the external catalog, `https://…`; only with `type: rest`.
-    /// Default: `null`. Since v0.1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) uri: Option<UrlText>,
-    /// Warehouse in the external catalog; only with `type: rest`.
-    /// Default: `null`. Since v0.1.
-    #[schemars(length(min = 1, max = 1024))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) warehouse: Option<String>,
-    /// File that holds the external catalog's bearer token: an absolute path, or a bare name that
-    /// is looked up in `$CREDENTIALS_DIRECTORY`; only with `type: rest`.
-    /// Default: `null`. Since v0.1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) token_file: Option<FileText>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(crate) enum CatalogType {
-    #[default]
-    Builtin,
-    Rest,
 }
 
 /// The warm pool that executes pipelines: where ratd reaches it, and its limits.

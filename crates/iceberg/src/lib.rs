@@ -8,4 +8,4 @@ pub mod snapshot;
 pub mod storage;
 mod warehouse;
 
-pub use warehouse::{Warehouse, is_inside};
+pub use warehouse::{Warehouse, is_inside, run_data_folder, run_metadata_folder};

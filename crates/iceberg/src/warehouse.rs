@@ -74,12 +74,12 @@ impl Warehouse {
     /// Folder of the data files that a run writes. With [`Self::run_metadata_location`] this is
     /// everything: discarding the run is deleting both.
     pub fn run_data_location(&self, ident: &TableIdent, run: RunId) -> String {
-        format!("{}/data/{}", self.table_location(ident), run.branch())
+        run_data_folder(&self.table_location(ident), run)
     }
 
     /// Folder of the manifests and manifest lists that a run writes.
     pub fn run_metadata_location(&self, ident: &TableIdent, run: RunId) -> String {
-        format!("{}/metadata/{}", self.table_location(ident), run.branch())
+        run_metadata_folder(&self.table_location(ident), run)
     }
 
     /// Folder of a landing zone.
@@ -101,6 +101,16 @@ impl Warehouse {
             location: path.chars().take(300).collect(),
         })
     }
+}
+
+/// Folder of the data files that a run writes, in the table at `table`.
+pub fn run_data_folder(table: &str, run: RunId) -> String {
+    format!("{}/data/{}", table.trim_end_matches('/'), run.branch())
+}
+
+/// Folder of the manifests and manifest lists that a run writes, in the table at `table`.
+pub fn run_metadata_folder(table: &str, run: RunId) -> String {
+    format!("{}/metadata/{}", table.trim_end_matches('/'), run.branch())
 }
 
 /// Whether the file `location` lies inside the folder `folder` (and is not the folder itself).

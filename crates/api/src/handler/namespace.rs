@@ -136,7 +136,7 @@ pub(crate) async fn delete(
     access
         .check(&Resource::namespace(&namespace), Action::Delete)
         .await?;
-    state.store.namespaces().delete(&namespace).await?;
+    state.catalog.delete_namespace(&namespace).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -257,7 +257,7 @@ pub(crate) async fn preview(
         return Err(Fault::invalid("limit: must be at least 1"));
     }
     access.check(&Resource::table(&ident), Action::Read).await?;
-    if state.store.tables().get(&ident).await?.is_none() {
+    if !state.catalog.exists(&ident).await? {
         return Err(Fault::not_found(format!("table {ident} does not exist")));
     }
     let sql = format!("SELECT * FROM {}", ident.to_sql());

@@ -163,7 +163,7 @@ async fn check_table(
     table: &TableIdent,
     report: &mut Report,
 ) -> Result<(), Fault> {
-    if state.store.tables().get(table).await?.is_some() {
+    if state.catalog.exists(table).await? {
         return Ok(());
     }
     if state.store.pipelines().get(table).await?.is_some() {

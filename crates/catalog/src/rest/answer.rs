@@ -43,6 +43,7 @@ impl IntoResponse for Failure {
 fn message(error: &Error, status: StatusCode) -> String {
     match error {
         Error::Store(_) if status.is_server_error() => "the catalog's database failed".to_owned(),
+        Error::External { source, .. } => format!("{error}: {source}"),
         error => error.to_string(),
     }
 }
@@ -94,6 +95,7 @@ fn type_name(error: &Error) -> &'static str {
         Error::Storage { .. }
         | Error::Snapshot { .. }
         | Error::Damaged { .. }
+        | Error::External { .. }
         | Error::Store(_) => type_of_kind(error.kind()),
     }
 }

@@ -5,10 +5,13 @@
 mod commits;
 mod creation;
 mod errors;
+mod external;
+mod external_faults;
 mod leftovers;
 mod namespaces;
 mod publishing;
 mod run_scope;
 mod support;
 mod tables;
+mod upstream;
 mod writers;

@@ -10,7 +10,7 @@ use iceberg::io::FileIO;
 use iceberg::spec::{
     DataContentType, DataFile, DataFileBuilder, DataFileFormat, Schema, Snapshot, TableMetadata,
 };
-use rat_catalog::{Caller, Catalog, QueryScope, Readable, RunScope, rest};
+use rat_catalog::{Caller, Catalog, ExternalCatalog, QueryScope, Readable, RunScope, rest};
 use rat_iceberg::snapshot::SnapshotProducer;
 use rat_sql::DatabaseUrl;
 use rat_store::Store;
@@ -24,7 +24,7 @@ pub(crate) struct Lake {
     pub(crate) catalog: Catalog,
     pub(crate) store: Store,
     router: Router,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 /// What came back.
@@ -82,11 +82,28 @@ impl Lake {
         let store = Store::open(database).await.unwrap();
         let root = Url::from_directory_path(folder.path().join("lake")).unwrap();
         let catalog = Catalog::new(store.clone(), &root).unwrap();
-        let router = rest::router(catalog.clone());
+        let folder = Arc::new(folder);
         Self {
+            router: rest::router(catalog.clone()),
             catalog,
             store,
-            router,
+            folder,
+        }
+    }
+
+    /// The same files, behind a catalog with a database of its own that stands in front of another
+    /// one.
+    pub(crate) async fn in_front_of(&self, external: ExternalCatalog) -> Self {
+        let folder = self.folder.clone();
+        let number: u32 = rand::random();
+        let database = format!("sqlite:{}/front-{number}.db", folder.path().display());
+        let store = Store::open(&database.parse().unwrap()).await.unwrap();
+        let root = Url::from_directory_path(folder.path().join("lake")).unwrap();
+        let catalog = Catalog::in_front_of(store.clone(), &root, external).unwrap();
+        Self {
+            router: rest::router(catalog.clone()),
+            catalog,
+            store,
             folder,
         }
     }

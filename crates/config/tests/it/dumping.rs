@@ -122,3 +122,16 @@ fn what_is_dumped_loads_as_the_same_settings() {
 fn debug_output_shows_no_secret_of_a_plugin() {
     assert!(!format!("{:?}", load(RICH)).contains("hunter2"));
 }
+
+#[test]
+fn an_external_catalog_is_shown_with_references_to_its_secrets() {
+    for text in [
+        "catalog: {type: rest, uri: 'https://a/iceberg', warehouse: w, token_file: t, ca_file: ca.pem}",
+        "catalog: {type: rest, uri: 'http://localhost:8181/', client_id: rat, client_secret_file: s,
+          token_uri: 'https://b/token', scope: x}",
+    ] {
+        let settings = load(text);
+        let again = load(&dump(&settings));
+        assert_eq!(again, settings, "{text}");
+    }
+}

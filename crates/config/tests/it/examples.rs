@@ -67,9 +67,14 @@ fn the_commented_out_settings_of_the_root_example_are_right() {
     // Taken in all at once, they collide in exactly these points.
     expect![[r#"
         rat.yaml:51:13: database.url_file: must not be given together with url
-        rat.yaml:63:8: catalog.uri: is only used with `type: rest`
-        rat.yaml:64:14: catalog.warehouse: is only used with `type: rest`
-        rat.yaml:65:15: catalog.token_file: is only used with `type: rest`
+        rat.yaml:65:8: catalog.uri: is only used with `type: rest`
+        rat.yaml:66:14: catalog.warehouse: is only used with `type: rest`
+        rat.yaml:68:15: catalog.token_file: is only used with `type: rest`
+        rat.yaml:71:14: catalog.client_id: is only used with `type: rest`
+        rat.yaml:72:23: catalog.client_secret_file: is only used with `type: rest`
+        rat.yaml:73:14: catalog.token_uri: is only used with `type: rest`
+        rat.yaml:74:10: catalog.scope: is only used with `type: rest`
+        rat.yaml:76:12: catalog.ca_file: is only used with `type: rest`
     "#]]
     .assert_eq(&problems(&example_uncommented()));
     let without = |text: &str, line: &str| {
@@ -79,7 +84,17 @@ fn the_commented_out_settings_of_the_root_example_are_right() {
         kept.map(|kept| format!("{kept}\n")).collect::<String>()
     };
     let mut text = example_uncommented();
-    for line in ["url_file:", "uri:", "warehouse:", "token_file:"] {
+    for line in [
+        "url_file:",
+        "uri:",
+        "warehouse:",
+        "token_file:",
+        "client_id:",
+        "client_secret_file:",
+        "token_uri:",
+        "scope:",
+        "ca_file:",
+    ] {
         text = without(&text, line);
     }
     let settings = load(&text);

@@ -230,21 +230,44 @@ runner: {address: 'unix:/run/rat/ratq.sock'}
 #[test]
 fn what_this_version_does_not_support_is_refused_by_name() {
     check(
-        "\
-catalog: {type: rest, uri: 'https://a', warehouse: b}
-storage: {url: 's3://bucket/lake'}
-",
+        "storage: {url: 's3://bucket/lake'}\n",
         expect![[r#"
-            rat.yaml:1:17: catalog.type: rest is not supported by this version
-            rat.yaml:2:16: storage.url: s3:// is not supported by this version; use file:///path
+            rat.yaml:1:16: storage.url: s3:// is not supported by this version; use file:///path
         "#]],
     );
+}
+
+#[test]
+fn an_external_catalog_has_an_address_and_one_sort_of_credentials() {
     check(
         "catalog: {type: rest}\n",
         expect![[r#"
-        rat.yaml:1:17: catalog.type: rest is not supported by this version
-        rat.yaml:1:17: catalog.type: rest needs a `uri`
-    "#]],
+            rat.yaml:1:17: catalog.type: rest needs a `uri`
+        "#]],
+    );
+    check(
+        "catalog: {type: rest, uri: 'https://a', token_file: t, client_id: rat}\n",
+        expect![[r#"
+            rat.yaml:1:53: catalog.token_file: must not be given together with client_id
+            rat.yaml:1:67: catalog.client_id: needs a `client_secret_file`
+        "#]],
+    );
+    check(
+        "catalog: {type: rest, uri: 'ftp://a', client_secret_file: s, scope: x, ca_file: a/b}\n",
+        expect![[r#"
+            rat.yaml:1:28: catalog.uri: must be an http:// or https:// URL
+            rat.yaml:1:59: catalog.client_secret_file: is only used with client_id
+            rat.yaml:1:69: catalog.scope: is only used with client_id
+            rat.yaml:1:81: catalog.ca_file: must be an absolute path, or a bare name that is looked up in $CREDENTIALS_DIRECTORY
+        "#]],
+    );
+    check(
+        "catalog: {type: rest, uri: 'https://a?b', client_id: rat, client_secret_file: s,
+          token_uri: 'https://u:p@h'}\n",
+        expect![[r#"
+            rat.yaml:1:28: catalog.uri: must not have a query or a fragment
+            rat.yaml:2:22: catalog.token_uri: must not hold a user or a password; use token_file or client_secret_file
+        "#]],
     );
 }
 

@@ -59,3 +59,20 @@ fn opening_the_door_while_a_plugin_is_down_is_a_warning() {
         "#]],
     );
 }
+
+#[test]
+fn credentials_over_plain_http_beyond_this_machine_are_a_warning() {
+    check(
+        "catalog: {type: rest, uri: 'http://catalog:8181', token_file: t}\n",
+        expect![[r#"
+            rat.yaml:1:28: catalog.uri: plain HTTP beyond this machine: credentials cross the network in the clear
+        "#]],
+    );
+    for text in [
+        "catalog: {type: rest, uri: 'http://catalog:8181'}",
+        "catalog: {type: rest, uri: 'http://[::1]:8181/catalog', token_file: t}",
+        "catalog: {type: rest, uri: 'https://catalog', token_file: t}",
+    ] {
+        assert!(load(text).warnings.is_empty(), "{text}");
+    }
+}

@@ -64,6 +64,8 @@ async fn remove_unfinished(shared: &Shared) {
 async fn remove_one(shared: &Shared, RunBranch { run, ident }: &RunBranch) {
     match shared.store.runs().get(*run).await {
         Ok(Some(row)) if !row.status.is_terminal() => return,
+        // Another RAT's, which may be executing it.
+        Ok(None) if shared.catalog.is_shared() => return,
         Ok(_) => {}
         Err(error) => {
             tracing::warn!(%run, error = %chain(&error), "failed to read a run");
