@@ -22,22 +22,33 @@ pub(crate) struct Capability {
 
 /// Looks for every prerequisite.
 pub(crate) fn detect(root: &Path) -> Result<Vec<Capability>> {
-    Ok(vec![postgres(), python(root)?])
+    Ok(vec![postgres(), postgres_programs(), python(root)?])
 }
 
 fn postgres() -> Capability {
-    let tests = "the store on PostgreSQL";
-    let found = std::env::var_os("RAT_TEST_POSTGRES_URL").is_some()
-        || (find_program("initdb").is_some() && find_program("postgres").is_some());
-    let problem = (!found).then(|| {
-        "no PostgreSQL server programs: install the package `postgresql`, or set RAT_TEST_POSTGRES_URL"
-            .to_owned()
-    });
+    let found = std::env::var_os("RAT_TEST_POSTGRES_URL").is_some() || has_postgres_programs();
     Capability {
-        tests,
+        tests: "the store on PostgreSQL",
         environment: Vec::new(),
-        problem,
+        problem: (!found).then(|| {
+            "no PostgreSQL server programs: install the package `postgresql`, or set RAT_TEST_POSTGRES_URL"
+                .to_owned()
+        }),
     }
+}
+
+/// Some tests start a server with settings of their own, whatever other server there is.
+fn postgres_programs() -> Capability {
+    Capability {
+        tests: "TLS to PostgreSQL",
+        environment: Vec::new(),
+        problem: (!has_postgres_programs())
+            .then(|| "no PostgreSQL server programs: install the package `postgresql`".to_owned()),
+    }
+}
+
+fn has_postgres_programs() -> bool {
+    find_program("initdb").is_some() && find_program("postgres").is_some()
 }
 
 /// Finds a PostgreSQL program on PATH or where Debian puts it.
