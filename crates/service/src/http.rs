@@ -35,6 +35,10 @@ use shares::{Share, Shares};
 
 /// Pause after a failed `accept`: it is usually about descriptors, and they come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a new connection may take over its first request once the shutdown was asked for.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
+/// How often it is looked at meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// What an address may hold of however few connections.
 const SMALLEST_SHARE: usize = 16;
 
@@ -192,6 +196,7 @@ where
             activity: Arc::clone(&activity),
         };
         let mut served = pin!(self.builder.serve_connection(io, service));
+        let mut shutting_down = pin!(shut_down(&self.shutdown, &activity));
         let mut draining: Option<Instant> = None;
         let mut next_look = activity.next_look(&self.limits);
         loop {
@@ -202,7 +207,7 @@ where
                     }
                     return;
                 }
-                () = self.shutdown.cancelled(), if draining.is_none() => {
+                () = shutting_down.as_mut(), if draining.is_none() => {
                     draining = Some(Instant::now());
                     served.as_mut().graceful_shutdown();
                 }
@@ -231,6 +236,18 @@ where
                 }
             }
         }
+    }
+}
+
+/// Waits for the moment in which a connection is to be closed gracefully.
+///
+/// hyper drops a connection of which it has not read the first bytes yet. Its client connected
+/// before the shutdown and may have sent its request already, so it gets a moment.
+async fn shut_down(shutdown: &CancellationToken, activity: &Activity) {
+    shutdown.cancelled().await;
+    let until = Instant::now() + FIRST_REQUEST;
+    while activity.is_new() && Instant::now() < until {
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

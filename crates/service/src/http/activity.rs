@@ -88,6 +88,11 @@ impl Activity {
         }
     }
 
+    /// Whether no request has come yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.state().next_request == 0
+    }
+
     /// A write took place or did not.
     fn wrote<T>(&self, polled: &Poll<io::Result<T>>) {
         let mut state = self.state();

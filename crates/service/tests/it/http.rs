@@ -196,6 +196,23 @@ async fn idle_connections_do_not_hold_up_the_end() {
 }
 
 #[tokio::test]
+async fn a_connection_from_before_the_shutdown_gets_its_first_answer() {
+    let (listener, address) = tcp().await;
+    let limits = HttpLimits {
+        shutdown_timeout: LIMIT,
+        ..limits()
+    };
+    let (server, stop) = start(listener, hello(), limits);
+    // The second one is only answered after the first was taken, so that one is taken as well.
+    let mut stream = connect(&address).await;
+    assert!(talk(&address, GET).await.ends_with("hello"));
+    stop.cancel();
+    stream.write_all(GET_AND_STAY.as_bytes()).await.unwrap();
+    assert!(read_to_end(&mut stream).await.ends_with("hello"));
+    ended(server).await;
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_wait_their_turn() {
     let (listener, address) = tcp().await;
     let (router, begun, go) = slow();
