@@ -4,6 +4,7 @@
 //! what the limit on calls counts, and what keeps an idle plugin from being one.
 
 mod body;
+mod message_limit;
 mod tracker;
 
 use std::panic::AssertUnwindSafe;
@@ -22,6 +23,8 @@ use tower::Service;
 use tracing::{Instrument, Span};
 
 use body::{Ends, GuardedBody};
+use message_limit::LimitedBody;
+pub(crate) use message_limit::too_large;
 pub(crate) use tracker::Tracker;
 
 /// How long a call waits for room.
@@ -45,6 +48,18 @@ pub(crate) struct CallLimits {
     pub(crate) handler: Duration,
     /// How long streams may go on after the plugin was asked to end.
     pub(crate) streams: Duration,
+    /// Largest message of a request.
+    pub(crate) message: usize,
+    /// Services that take larger ones.
+    pub(crate) larger: Vec<(&'static str, usize)>,
+}
+
+impl CallLimits {
+    /// The largest message that a service takes.
+    pub(crate) fn message_of(&self, service: &str) -> usize {
+        let larger = self.larger.iter().find(|(name, _)| *name == service);
+        larger.map_or(self.message, |(_, limit)| *limit)
+    }
 }
 
 /// The routes, guarded.
@@ -105,6 +120,9 @@ impl Guard {
         };
         let limit = Instant::now() + self.limits.handler;
         let until = deadline.map_or(limit, |deadline| deadline.min(limit));
+        let service = path.trim_start_matches('/').split('/').next();
+        let message = self.limits.message_of(service.unwrap_or_default());
+        let request = request.map(|body| Body::new(LimitedBody::new(body, message)));
         let mut routes = self.routes.clone();
         let handler = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind();
         let response = match timeout_at(until, handler).await {

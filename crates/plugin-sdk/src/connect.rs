@@ -36,7 +36,7 @@ use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::call::Guard;
+use crate::call::{CallLimits, Guard};
 use codec::{Codec, Shape};
 
 pub use error::http_status;
@@ -56,14 +56,14 @@ struct Offered {
 }
 
 impl Translation {
-    /// Offers every method of `services`, each with the largest request that it takes.
-    pub(crate) fn new(pool: &DescriptorPool, services: &[(String, usize)]) -> Self {
+    /// Offers every method of `services`.
+    pub(crate) fn new(pool: &DescriptorPool, services: &[&str], limits: &CallLimits) -> Self {
         let mut methods = HashMap::new();
-        for (name, limit) in services {
+        for name in services {
+            let limit = limits.message_of(name);
             let service = pool.get_service_by_name(name);
             for method in service.iter().flat_map(|service| service.methods()) {
                 let path = format!("/{name}/{}", method.name());
-                let limit = *limit;
                 methods.insert(path, Offered { method, limit });
             }
         }

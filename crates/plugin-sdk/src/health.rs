@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 pub(crate) struct Standard<P> {
     pub(crate) live: Live<P>,
     /// The services that can be asked for; the empty name stands for the whole.
-    pub(crate) services: Vec<String>,
+    pub(crate) services: Vec<&'static str>,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -61,7 +61,7 @@ impl<P: Plugin> Health for Standard<P> {
 
 impl<P> Standard<P> {
     fn knows(&self, service: &str) -> bool {
-        service.is_empty() || self.services.iter().any(|known| known == service)
+        service.is_empty() || self.services.iter().any(|known| *known == service)
     }
 }
 

@@ -1,8 +1,10 @@
 //! The plugin as it is configured at this moment.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, RwLock, watch};
 use tokio::time::timeout;
@@ -153,10 +155,18 @@ impl<P: Plugin> Live<P> {
         if applied.effective.as_ref() == Some(&merged) {
             return Ok(Outcome::Unchanged);
         }
-        let plugin = match self.current() {
-            Some(before) => before.reconfigure(config).await?,
-            None => P::configure(config).await?,
-        };
+        let made = AssertUnwindSafe(async {
+            match self.current() {
+                Some(before) => before.reconfigure(config).await,
+                None => P::configure(config).await,
+            }
+        });
+        let plugin = made.catch_unwind().await.map_err(|_| {
+            Invalid::new(
+                "",
+                "the plugin failed while it was configured; its log has more",
+            )
+        })??;
         self.inner.current.send_replace(Some(Arc::new(plugin)));
         applied.effective = Some(merged);
         applied.waiting_for = None;
@@ -166,9 +176,14 @@ impl<P: Plugin> Live<P> {
     /// How the plugin is, at this moment.
     pub(crate) async fn health(&self) -> Health {
         let health = match self.current() {
-            Some(plugin) => timeout(HEALTH_LIMIT, plugin.health())
-                .await
-                .unwrap_or_else(|_| Health::down("the health check took too long")),
+            Some(plugin) => {
+                let asked = AssertUnwindSafe(plugin.health()).catch_unwind();
+                match timeout(HEALTH_LIMIT, asked).await {
+                    Ok(Ok(health)) => health,
+                    Ok(Err(_)) => Health::down("the health check failed; the log has more"),
+                    Err(_) => Health::down("the health check took too long"),
+                }
+            }
             None => Health::down(self.why_waiting()),
         };
         self.inner.health.send_if_modified(|known| {

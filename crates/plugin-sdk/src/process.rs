@@ -150,17 +150,18 @@ async fn run<P: Plugin>(
     let upkeep = async {
         begin(&live, &addresses, can_be_configured, &process).await?;
         tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = liveness::feed(&addresses, &secret, &process) => {}
             () = show_health(&live, &process) => {}
             () = follow_file(&live, &process) => {}
-            () = stop_idle(serving.idle_stop, are_activated, &tracker) => shutdown.cancel(),
+            () = stop_idle(serving.idle_stop, are_activated, &tracker) => {}
         }
-        liveness::feed_while_draining(&process).await
+        shutdown.cancel();
+        std::future::pending().await
     };
+    let signs_of_life = liveness::feed(&addresses, &secret, &process);
     let ended = tokio::select! {
         () = served => Ok(()),
         ended = upkeep => ended,
+        never = signs_of_life => match never {},
     };
     if let Some(plugin) = live.current()
         && timeout(STOPPING, plugin.stop()).await.is_err()

@@ -42,7 +42,7 @@ type Register<P> = Box<dyn FnOnce(&mut RoutesBuilder, &Live<P>) + Send>;
 /// A plugin and the slots that it fills.
 pub struct Server<P> {
     slots: Vec<&'static str>,
-    services: Vec<(String, usize)>,
+    services: Vec<&'static str>,
     register: Vec<Register<P>>,
     descriptors: Vec<&'static [u8]>,
     limits: CallLimits,
@@ -66,7 +66,11 @@ macro_rules! slots {
             P: $slot,
         {
             self.slots.push(stringify!($method));
-            self.services.push(($server::<Live<P>>::NAME.to_owned(), $limit));
+            let name = $server::<Live<P>>::NAME;
+            self.services.push(name);
+            if $limit > MESSAGE_LIMIT {
+                self.limits.larger.push((name, $limit));
+            }
             self.register.push(Box::new(|routes, live| {
                 let service = $server::new(live.clone()).max_decoding_message_size($limit);
                 routes.add_service(service);
@@ -91,6 +95,8 @@ impl<P: Plugin> Server<P> {
                 calls: CALLS,
                 handler: HANDLER,
                 streams: STREAMS,
+                message: MESSAGE_LIMIT,
+                larger: Vec::new(),
             },
         }
     }
@@ -118,7 +124,7 @@ impl<P: Plugin> Server<P> {
         S: Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
     {
-        self.services.push((S::NAME.to_owned(), MESSAGE_LIMIT));
+        self.services.push(S::NAME);
         self.descriptors.push(descriptors);
         self.register.push(Box::new(move |routes, _| {
             routes.add_service(service);
@@ -162,38 +168,35 @@ impl<P: Plugin> Server<P> {
         for register in self.register {
             register(&mut routes, live);
         }
-        services.push((
-            PluginServiceServer::<Control<P>>::NAME.to_owned(),
-            MESSAGE_LIMIT,
-        ));
+        services.push(PluginServiceServer::<Control<P>>::NAME);
         routes.add_service(PluginServiceServer::new(Control {
             live: live.clone(),
             slots: self.slots,
             configure_from,
         }));
-        let known = services.iter().map(|(name, _)| name.clone()).collect();
-        services.push((HealthServer::<Standard<P>>::NAME.to_owned(), MESSAGE_LIMIT));
+        let known = services.clone();
+        services.push(HealthServer::<Standard<P>>::NAME);
         routes.add_service(HealthServer::new(Standard {
             live: live.clone(),
             services: known,
             shutdown: shutdown.clone(),
         }));
         reflect(&mut routes, &self.descriptors, &services);
-        let translation = Translation::new(&pool(&self.descriptors), &services);
+        let translation = Translation::new(&pool(&self.descriptors), &services, &self.limits);
         let guard = Guard::new(routes.routes().prepare(), self.limits, shutdown.clone());
         let tracker = guard.tracker().clone();
         (Front::new(guard, translation, probe_secret), tracker)
     }
 }
 
-fn reflect(routes: &mut RoutesBuilder, descriptors: &[&[u8]], services: &[(String, usize)]) {
+fn reflect(routes: &mut RoutesBuilder, descriptors: &[&[u8]], services: &[&'static str]) {
     let configured = || {
         let mut builder = tonic_reflection::server::Builder::configure();
         for set in descriptors {
             builder = builder.register_encoded_file_descriptor_set(set);
         }
-        for (name, _) in services {
-            builder = builder.with_service_name(name);
+        for name in services {
+            builder = builder.with_service_name(*name);
         }
         builder
     };

@@ -10,6 +10,7 @@ use tonic::body::Body;
 
 use super::codec::{Codec, Shape};
 use super::{envelope, headers};
+use crate::call::too_large;
 
 /// Reads the whole request, at most `limit` bytes of message, and writes it as gRPC.
 pub(super) async fn translate(
@@ -89,8 +90,4 @@ fn only_message(bytes: Bytes, limit: usize) -> Result<Bytes, Status> {
         ));
     }
     Ok(message)
-}
-
-fn too_large(limit: usize) -> Status {
-    Status::resource_exhausted(format!("the message is larger than {limit} bytes"))
 }

@@ -4,6 +4,7 @@
 //! the runtime turns, requests are answered, and it is this process that does all of it. It says
 //! nothing about health: a plugin that waits for somebody else is alive.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use rat_config::Address;
@@ -18,15 +19,19 @@ const OK: &[u8] = b"HTTP/1.1 200 ";
 /// Enough for the first line.
 const ANSWER: u64 = 64;
 
-/// Probes every listener at a third of the watchdog's time, and feeds it when all answered.
-pub(super) async fn feed(addresses: &[Address], secret: &str, process: &Process) {
+/// Probes every listener at a third of the watchdog's time, and feeds it when all answered. While
+/// the plugin drains it takes no connections: then it is proof enough that this runs.
+pub(super) async fn feed(addresses: &[Address], secret: &str, process: &Process) -> Infallible {
     let Some(limit) = process.watchdog() else {
         return std::future::pending().await;
     };
     loop {
         let mut is_alive = true;
         for address in addresses {
-            if let Err(error) = probe(address, secret, limit / 3).await {
+            let probed = probe(address, secret, limit / 3).await;
+            if let Err(error) = probed
+                && !process.shutdown().is_cancelled()
+            {
                 is_alive = false;
                 tracing::error!(%address, error, "the plugin does not answer its own probe");
             }
@@ -34,17 +39,6 @@ pub(super) async fn feed(addresses: &[Address], secret: &str, process: &Process)
         if is_alive {
             process.alive();
         }
-        sleep(limit / 3).await;
-    }
-}
-
-/// No more connections are taken, so there is nothing to probe: that this runs is the proof.
-pub(super) async fn feed_while_draining<T>(process: &Process) -> T {
-    let Some(limit) = process.watchdog() else {
-        return std::future::pending().await;
-    };
-    loop {
-        process.alive();
         sleep(limit / 3).await;
     }
 }
