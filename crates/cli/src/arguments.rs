@@ -9,9 +9,11 @@ use crate::client::Server;
 use crate::output::Format;
 
 mod dev;
+mod plugin;
 mod run;
 
 pub use dev::{Demo, DevArguments, DevChildArguments};
+pub use plugin::{PluginArguments, PluginCheckArguments, PluginCommand, SlotName};
 pub use run::RunArguments;
 
 /// Where ratd is unless something else is said.
@@ -112,6 +114,8 @@ pub enum Command {
     Zones(ZonesArguments),
     /// Put files into a landing zone
     Upload(UploadArguments),
+    /// Work with plugins: check that one keeps its contract
+    Plugin(PluginArguments),
     /// Show whether the services are well; exit code 1 if not
     #[command(after_help = "Example:\n  rat health && echo all is well")]
     Health(HealthArguments),

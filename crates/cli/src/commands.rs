@@ -13,6 +13,7 @@ mod apply;
 mod health;
 mod lists;
 mod logs;
+mod plugin;
 mod query;
 mod run;
 mod tables;
@@ -61,6 +62,7 @@ pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
         Command::Zones(arguments) => lists::zones(&connect()?, &arguments).await,
         Command::Upload(arguments) => upload::execute(&connect()?, &arguments).await,
         Command::Health(arguments) => health::execute(&connect()?, &arguments).await,
+        Command::Plugin(arguments) => plugin::execute(&console, &arguments).await,
         Command::Completions(arguments) => {
             console.result(&crate::completions(arguments.shell))?;
             Ok(ExitCode::SUCCESS)

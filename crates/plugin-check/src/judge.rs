@@ -41,7 +41,7 @@ impl Default for Limits {
             dial: Duration::from_secs(5),
             health: Duration::from_secs(5),
             call: Duration::from_secs(10),
-            silence: Duration::from_secs(20),
+            silence: Duration::from_secs(15),
             restart: Duration::from_secs(60),
             stop: Duration::from_secs(20),
             parallel: 100,
@@ -54,6 +54,8 @@ impl Default for Limits {
 pub struct Options {
     /// Slots that the plugin must fill; empty asks the plugin.
     pub slots: Vec<Slot>,
+    /// Only the checks whose id is one of these or begins with one; empty does all.
+    pub only: Vec<String>,
     /// A token that an auth plugin accepts.
     pub token: Option<Secret>,
     /// A configuration that the plugin accepts, as a JSON object.
@@ -64,6 +66,20 @@ pub struct Options {
     pub start: Option<String>,
     /// How long things may take.
     pub limits: Limits,
+}
+
+impl Options {
+    /// Whether `name` means `check`: its id, or the beginning of it up to a dot.
+    pub fn names(name: &str, check: &Check) -> bool {
+        match check.id.strip_prefix(name) {
+            Some(rest) => rest.is_empty() || rest.starts_with('.'),
+            None => false,
+        }
+    }
+
+    fn is_wanted(&self, check: &Check) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| Self::names(name, check))
+    }
 }
 
 /// Is told how it goes.
@@ -118,6 +134,7 @@ pub async fn run(
     let checks: Vec<&Check> = CHECKS
         .iter()
         .filter(|check| check.slot.is_none_or(|slot| judge.slots.contains(&slot)))
+        .filter(|check| judge.options.is_wanted(check))
         .collect();
     let mut findings = Vec::with_capacity(checks.len());
     for (index, check) in checks.iter().enumerate() {

@@ -97,9 +97,10 @@ pub(crate) async fn execute(command: &str, limit: Duration) -> Result<(), String
 
 fn shell(command: &str) -> Command {
     let mut shell = Command::new("/bin/sh");
+    // A signal goes to the shell and to what it runs; the shell then waits, and ends as that ended.
     // Standard output is the report's.
     shell
-        .args(["-c", command])
+        .args(["-c", &format!("trap : TERM\n{command}")])
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     shell

@@ -98,6 +98,8 @@ pub(crate) enum NoAnswer {
     TimedOut(Duration),
     #[error("the connection or stream broke: {0}")]
     Broken(String),
+    #[error("the plugin does not speak HTTP/1.1: {0}")]
+    NotHttp1(String),
     #[error("the answer is not gRPC: {0}")]
     NotGrpc(String),
     #[error("the answer has more than {} MiB", MAX_REPLY >> 20)]

@@ -25,6 +25,7 @@ fn the_help_names_every_command_and_the_exit_codes() {
           pipelines    List pipelines
           zones        List landing zones
           upload       Put files into a landing zone
+          plugin       Work with plugins: check that one keeps its contract
           health       Show whether the services are well; exit code 1 if not
           completions  Print the completion script of a shell
           version      Print the version of this program
@@ -147,6 +148,7 @@ fn every_command_has_an_example() {
         "pipelines",
         "zones",
         "upload",
+        "plugin",
         "health",
         "completions",
         "version",

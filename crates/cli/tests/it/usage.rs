@@ -225,3 +225,44 @@ fn a_list_that_the_api_gives_in_pages_is_shown_as_one() {
     let zones: Vec<_> = (0..450).map(zone).collect();
     assert_eq!(json["zones"], serde_json::Value::from(zones));
 }
+
+#[test]
+fn a_check_of_plugins_that_does_not_exist_is_a_usage_error() {
+    let arguments = ["plugin", "check", "127.0.0.1:1", "--only", "auth.nope"];
+    let (code, _, err) = run(rat().args(arguments));
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("there is no check auth.nope"), "{err}");
+}
+
+#[test]
+fn a_plugin_that_is_not_there_fails_its_checks_and_says_so_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("unix:{}/none.sock", folder.path().display());
+    let (code, out, err) = run(rat().args(["plugin", "check", &address, "--only", "health"]));
+    assert_eq!(code, 1, "{err}");
+    assert!(
+        out.contains("FAIL") && out.contains("No such file"),
+        "{out}"
+    );
+    assert!(
+        err.contains("1 failed") || err.contains("2 failed"),
+        "{err}"
+    );
+}
+
+#[test]
+fn every_check_of_plugins_can_be_explained_without_a_plugin() {
+    let (code, out, err) = run(rat().args(["plugin", "check", "--explain", "-o", "json"]));
+    assert_eq!((code, err.as_str()), (0, ""));
+    let checks: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let checks = checks.as_array().unwrap();
+    assert!(checks.len() > 50);
+    for check in checks {
+        assert!(
+            check["sentence"]
+                .as_str()
+                .is_some_and(|text| text.ends_with('.')),
+            "{check}"
+        );
+    }
+}

@@ -65,7 +65,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check::advised(
         "connection.silence",
         |judge| Box::pin(silence(judge)),
-        "A connection on which no request begins is closed, at the latest after 20 seconds.",
+        "A connection on which no request begins is closed, at the latest after 15 seconds.",
     ),
 ];
 

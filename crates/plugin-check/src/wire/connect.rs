@@ -32,7 +32,7 @@ pub(crate) async fn post(
 ) -> Result<Http1Reply, NoAnswer> {
     let exchange = async {
         let stream = connect(target, b"http/1.1", limit).await?;
-        let broken = |error: hyper::Error| NoAnswer::Broken(chain(&error));
+        let broken = |error: hyper::Error| NoAnswer::NotHttp1(chain(&error));
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;
