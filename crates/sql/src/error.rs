@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rat_types::Kind;
+use sqlx::postgres::PgDatabaseError;
 
 /// Where an error came from, without the type of the driver.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -240,11 +241,7 @@ impl Fault {
         let code = error.code().unwrap_or_default();
         // PostgreSQL's codes have five characters. SQLite's are numbers whose low byte is the
         // primary code: 5 busy, 6 locked; 14 cannot open.
-        if code.len() == 5
-            && error
-                .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-                .is_some()
-        {
+        if code.len() == 5 && error.try_downcast_ref::<PgDatabaseError>().is_some() {
             return Self::of_postgres(&code);
         }
         match code.parse::<u32>().map(|code| code & 0xff) {
@@ -297,7 +294,11 @@ impl Fault {
 pub(crate) fn cause(error: sqlx::Error) -> Source {
     match error {
         sqlx::Error::Io(error) => Box::new(error),
-        sqlx::Error::Database(error) => error.into_error(),
+        // The driver adds a line of PostgreSQL's own source.
+        sqlx::Error::Database(error) => match error.try_downcast::<PgDatabaseError>() {
+            Ok(error) => format!("{} ({})", error.message(), error.code()).into(),
+            Err(error) => error.into_error(),
+        },
         sqlx::Error::Tls(error) | sqlx::Error::Configuration(error) => error,
         error => Box::new(error),
     }
