@@ -45,10 +45,7 @@ pub(crate) fn wrap(routes: Router, state: &AppState) -> Router {
         iceberg: config.iceberg_body_limit,
         upload: config.upload_limit,
     };
-    let hosts = match state.authenticator.is_required() {
-        true => host::Hosts::any(),
-        false => host::Hosts::configured(config),
-    };
+    let hosts = host::Hosts::new(config, state.authenticator.clone());
     let times = timeout::Limits {
         request: config.request_timeout,
         query: config.query_timeout,

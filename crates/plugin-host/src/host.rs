@@ -176,4 +176,8 @@ impl Plugins for Host {
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, ReloadError>> {
         Box::pin(self.0.reload())
     }
+
+    fn metrics(&self) -> String {
+        self.0.reports.metrics.encode()
+    }
 }

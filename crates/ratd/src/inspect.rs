@@ -8,18 +8,13 @@ use rat_config::Settings;
 use rat_service::config;
 use rat_service::runtime::{EXIT_CONFIG, EXIT_FAILURE, refuse};
 
-use crate::{NAME, unserved};
+use crate::NAME;
 
 /// `ratd check-config FILE`.
 pub(crate) fn check(file: &Path) -> ExitCode {
     match config::check(file) {
         Ok(settings) => {
             warn(&settings);
-            if let Some(message) = unserved::refusal(&settings) {
-                // It is valid, and ratd would not start with it all the same.
-                let error: Box<dyn std::error::Error> = message.into();
-                return refuse(NAME, error.as_ref(), EXIT_CONFIG);
-            }
             print(&format!("{}: valid\n", file.display()))
         }
         Err(error) => refuse(NAME, &error, EXIT_CONFIG),
@@ -43,8 +38,7 @@ pub(crate) fn schema() -> ExitCode {
 }
 
 fn warn(settings: &Settings) {
-    let unserved = unserved::warnings(settings);
-    for warning in settings.warnings.iter().chain(&unserved) {
+    for warning in &settings.warnings {
         // Nobody is left to tell when standard error is closed.
         let _ = writeln!(io::stderr(), "{NAME}: warning: {warning}");
     }

@@ -2,7 +2,8 @@
 //! that moves a table's `main`.
 //!
 //! This crate puts the parts together and holds nothing that could stand elsewhere: the public API
-//! is `rat-api`'s, the catalog `rat-catalog`'s, the life of a run `rat-scheduler`'s. Its own is the
+//! is `rat-api`'s, the catalog `rat-catalog`'s, the life of a run `rat-scheduler`'s, what stands in
+//! the slots of plugins `rat-plugin-host`'s. Its own is the
 //! internal listener ([`internal`]), where runs and queries present their tokens, and the order in
 //! which everything starts and ends.
 
@@ -10,7 +11,6 @@ mod arguments;
 mod inspect;
 mod internal;
 mod serve;
-mod unserved;
 
 use std::process::ExitCode;
 
@@ -26,7 +26,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
     match arguments.command.unwrap_or_default() {
         Command::Serve(options) => {
             let config = options.config.or(arguments.options.config);
-            runtime::start_configured(NAME, config.as_deref(), serve::serve)
+            runtime::start_configured(NAME, config.as_deref(), |settings, process| {
+                serve::serve(settings, process, config.clone())
+            })
         }
         Command::CheckConfig { file } => inspect::check(&file),
         Command::DumpConfig(options) => {

@@ -1,11 +1,15 @@
 //! `ratd serve`: how the parts are put together, and the order in which they start and end.
 //!
 //! Listeners are bound first, so that nothing that talks to us is refused while the database is
-//! migrated. At the end the public side closes first, then the scheduler comes to a safe point,
-//! and the internal listener, which runs under way need to the last, goes last.
+//! migrated; no plugin is waited for. At the end the public side closes first, then the scheduler
+//! comes to a safe point, and the internal listener, which runs under way need to the last, goes
+//! last, with the plugins that its callers may need.
 
+mod catalog;
 mod parts;
 mod plugins;
+
+use std::path::PathBuf;
 
 use rat_config::{Address, Settings};
 use rat_service::http::{self, HttpLimits};
@@ -20,8 +24,12 @@ use parts::Parts;
 const PUBLIC_SOCKET: &str = "ratd";
 const INTERNAL_SOCKET: &str = "ratd-internal";
 
-/// Serves until the process is asked to end.
-pub(crate) async fn serve(settings: Settings, process: Process) -> Result<(), Failure> {
+/// Serves until the process is asked to end. `config` is the argument of `--config`.
+pub(crate) async fn serve(
+    settings: Settings,
+    process: Process,
+    config: Option<PathBuf>,
+) -> Result<(), Failure> {
     let public = listen::bind(&settings.server.listen, Some(PUBLIC_SOCKET)).await?;
     let internal = listen::bind(&settings.server.internal_socket, Some(INTERNAL_SOCKET)).await?;
     let control_plane = control_plane(internal.local_address());
@@ -30,7 +38,8 @@ pub(crate) async fn serve(settings: Settings, process: Process) -> Result<(), Fa
         public_router,
         internal_router,
         scheduler,
-    } = parts::build(&settings, control_plane, &process).await?;
+        host,
+    } = parts::build(&settings, control_plane, &process, config).await?;
     tracing::info!(
         public = %public.local_address(), internal = %internal.local_address(),
         database = %store.backend(), "serving"
@@ -42,13 +51,15 @@ pub(crate) async fn serve(settings: Settings, process: Process) -> Result<(), Fa
         scheduler: tokio::spawn(scheduler.run(stop_outside.clone())),
     };
     let inside = spawn_server(internal, internal_router, &settings, &stop_inside);
+    let host = tokio::spawn(plugins::run(host, process.reloads(), stop_inside.clone()));
     process.ready();
 
     let result = outside.wait(&process, &stop_outside).await;
     stop_inside.cancel();
-    let inside = inside.await;
+    let (inside, host) = tokio::join!(inside, host);
     store.close().await;
     result?;
+    host?;
     Ok(inside?)
 }
 

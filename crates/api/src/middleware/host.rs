@@ -20,42 +20,48 @@ use rat_service::listen::Peer;
 use rat_types::Kind;
 
 use crate::fault::Fault;
+use crate::middleware::authentication::Authenticator;
 use crate::state::Config;
 
 /// Characters of a refused name that are shown.
 const SHOWN: usize = 100;
 
-/// The names that are answered besides addresses and `localhost`; `None` answers to all.
-#[derive(Debug, Clone)]
-pub(crate) struct Hosts(Option<Arc<BTreeSet<String>>>);
+/// The names that are answered besides addresses and `localhost`, and who says whether that
+/// matters: a plugin may begin or cease to ask for credentials while ratd runs.
+#[derive(Clone)]
+pub(crate) struct Hosts {
+    known: Arc<BTreeSet<String>>,
+    authenticator: Arc<dyn Authenticator>,
+}
 
 impl Hosts {
-    /// Every name: callers need a credential.
-    pub(crate) fn any() -> Self {
-        Self(None)
-    }
-
     /// The names that stand in the settings.
-    pub(crate) fn configured(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, authenticator: Arc<dyn Authenticator>) -> Self {
         let origins = config.cors_origins.iter();
         let of_origins = origins
             .filter_map(|origin| origin.split_once("://"))
             .filter_map(|(_, authority)| name_in(authority));
         let listening = config.listen_host.as_deref().map(canonical);
-        Self(Some(Arc::new(of_origins.chain(listening).collect())))
+        let known = Arc::new(of_origins.chain(listening).collect());
+        Self {
+            known,
+            authenticator,
+        }
     }
 
     /// A name that is not answered, if the request has one. One that names no host at all does not
     /// come from a browser.
     fn refused<'a>(&self, request: &'a Request) -> Option<&'a [u8]> {
-        let known = self.0.as_deref()?;
+        if self.authenticator.is_required() {
+            return None;
+        }
         if let Some(Peer::Unix(_)) = request.extensions().get::<Peer>() {
             return None;
         }
         let target = request.uri().authority().map(|it| it.as_str().as_bytes());
         let headers = request.headers().get_all(HOST).into_iter();
         let mut hosts = target.into_iter().chain(headers.map(|it| it.as_bytes()));
-        hosts.find(|host| !is_answered(host, known))
+        hosts.find(|host| !is_answered(host, &self.known))
     }
 }
 

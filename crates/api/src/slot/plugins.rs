@@ -90,6 +90,11 @@ pub trait Plugins: Send + Sync + 'static {
 
     /// Reads the plugins of the configuration again.
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, ReloadError>>;
+
+    /// What was counted about plugins, in the text format of OpenMetrics 1.0.
+    fn metrics(&self) -> String {
+        "# EOF\n".to_owned()
+    }
 }
 
 /// An installation without plugins.

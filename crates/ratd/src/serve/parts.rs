@@ -3,23 +3,23 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use rat_api::{AppState, NoCredentials, NoPlugins, NoSharing};
+use rat_api::AppState;
 use rat_catalog::Catalog;
 use rat_config::{DatabaseSource, Settings};
+use rat_plugin_host::Host;
 use rat_scheduler::{Executors, QueryTokens, RunTokens, Service, WarmPoolExecutor};
 use rat_service::runtime::{Failure, Process};
 use rat_service::{config, grpc};
 use rat_sql::DatabaseUrl;
 use rat_store::Store;
 
-use super::plugins;
+use super::{catalog, plugins};
 use crate::internal::{self, Internal};
-use crate::unserved;
 
 /// Nobody outside RAT's group has business in the folders that ratd makes.
 const FOLDER_MODE: u32 = 0o750;
@@ -31,18 +31,17 @@ pub(crate) struct Parts {
     pub(crate) public_router: Router,
     pub(crate) internal_router: Router,
     pub(crate) scheduler: Service,
+    pub(crate) host: Host,
 }
 
 /// Opens the database and puts everything together. `control_plane` is the internal listener as
-/// runs reach it.
+/// runs reach it, `config` the argument of `--config`.
 pub(crate) async fn build(
     settings: &Settings,
     control_plane: String,
     process: &Process,
+    config: Option<PathBuf>,
 ) -> Result<Parts, Failure> {
-    if let Some(message) = unserved::refusal(settings) {
-        return Err(Failure::configuration(message));
-    }
     let api_key = match &settings.auth.api_key_file {
         Some(file) => Some(config::read_secret(file).map_err(Failure::configuration)?),
         None => None,
@@ -50,13 +49,15 @@ pub(crate) async fn build(
     let store = process
         .starting("opening the database", open_store(settings))
         .await?;
-    plugins::register(settings, &store).await?;
-    let catalog =
-        Catalog::new(store.clone(), &settings.storage.url).map_err(Failure::configuration)?;
+    let catalog = catalog::open(settings, &store)?;
     make_folder(catalog.warehouse().path())?;
     let runner = grpc::channel(&settings.runner.address)?;
     let query_tokens = QueryTokens::new(MAX_QUERIES);
-    let executors = Executors::new(Arc::new(WarmPoolExecutor::new(runner.clone())));
+    let warm_pool = Arc::new(WarmPoolExecutor::new(runner.clone()));
+    let executors = Executors::new(warm_pool.clone());
+    let api_key = api_key.as_ref();
+    let host = plugins::host(settings, config, &store, api_key, &executors, warm_pool);
+    host.load(&settings.plugins).await?;
     let (scheduler, handle) = Service::new(
         scheduler_config(settings, &control_plane, &catalog),
         store.clone(),
@@ -78,11 +79,11 @@ pub(crate) async fn build(
         query_tokens,
         runner,
         ratq: grpc::channel(&settings.ratq.address)?,
-        authenticator: plugins::authenticator(settings, api_key.as_ref()),
-        enforcer: plugins::enforcer(settings),
-        sharing: Arc::new(NoSharing),
-        cloud: Arc::new(NoCredentials),
-        plugins: Arc::new(NoPlugins),
+        authenticator: host.authenticator(),
+        enforcer: host.enforcer(),
+        sharing: host.sharing(),
+        cloud: host.cloud(),
+        plugins: host.plugins(),
         shutdown: process.shutdown().clone(),
     }));
     Ok(Parts {
@@ -90,6 +91,7 @@ pub(crate) async fn build(
         public_router,
         internal_router,
         scheduler,
+        host,
     })
 }
 
@@ -98,13 +100,9 @@ fn scheduler_config(
     control_plane: &str,
     catalog: &Catalog,
 ) -> rat_scheduler::Config {
-    let max_running = match unserved::holds_runs(settings) {
-        // Those that an executor has taken are watched to their end all the same.
-        true => 0,
-        false => usize::try_from(settings.scheduler.max_running.get()).unwrap_or(usize::MAX),
-    };
+    let max_running = settings.scheduler.max_running.get();
     rat_scheduler::Config {
-        max_running,
+        max_running: usize::try_from(max_running).unwrap_or(usize::MAX),
         poll_interval: settings.scheduler.poll_interval,
         lost_after: settings.scheduler.lost_after.get(),
         shutdown_timeout: settings.server.shutdown_timeout,

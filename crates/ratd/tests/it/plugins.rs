@@ -1,4 +1,4 @@
-//! Plugins that are configured and, without a plugin host, never asked: nothing opens by that.
+//! Plugins that are configured and are not there: nothing opens by that.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -8,8 +8,6 @@ use nix::sys::signal::Signal;
 use rat_store::{PluginStatus, Store};
 
 use crate::support::{Daemon, Home, get, ratd, send, text, wait};
-
-const NO_HOST: &str = "this version of ratd has no plugin host yet";
 
 fn plugin(slot: &str, on_down: &str) -> String {
     format!(
@@ -40,12 +38,20 @@ fn start_logged(home: &Home) -> (Daemon, std::path::PathBuf) {
     (daemon, log)
 }
 
+/// Waits until the first check of the plugin has found it gone.
+fn wait_until_down(daemon: &Daemon, home: &Home, plugin: &str) {
+    let down = format!("\"{plugin}\":\"down\"");
+    daemon.wait_for("the plugin is found down", || {
+        get(&home.public(), "/health").contains(&down)
+    });
+}
+
 fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap()
 }
 
 #[test]
-fn an_auth_plugin_that_is_not_asked_lets_nobody_in() {
+fn an_auth_plugin_that_is_not_there_lets_nobody_in() {
     // `null` is what a file that says nothing means: deny.
     for on_down in ["null", "deny"] {
         let home = home(&[("auth", on_down)]);
@@ -53,7 +59,7 @@ fn an_auth_plugin_that_is_not_asked_lets_nobody_in() {
         fs::write(&key, "correct-horse-battery-staple").unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         let home = home.with(&format!("auth: {{api_key_file: {}}}\n", key.display()));
-        let _daemon = home.start();
+        let daemon = home.start();
         for token in [None, Some("correct-horse-battery-staple"), Some("wrong")] {
             for path in ["/api/v1/namespaces", "/api/v1/me", "/api/v1/plugins"] {
                 let answer = send(&home.public(), "GET", path, token, "");
@@ -62,7 +68,7 @@ fn an_auth_plugin_that_is_not_asked_lets_nobody_in() {
                     answer.contains("\"AUTHENTICATION_UNAVAILABLE\""),
                     "{answer}"
                 );
-                assert!(answer.contains(NO_HOST), "{answer}");
+                assert!(answer.contains("auth-one"), "{answer}");
             }
             let body = r#"{"sql":"SELECT 1"}"#;
             let answer = send(&home.public(), "POST", "/api/v1/query", token, body);
@@ -75,16 +81,13 @@ fn an_auth_plugin_that_is_not_asked_lets_nobody_in() {
             );
         }
         assert!(get(&home.public(), "/features").contains("\"auth\":true"));
-        let health = get(&home.public(), "/health");
-        assert!(
-            health.contains(r#""plugins":{"auth-one":"unknown"}"#),
-            "{health}"
-        );
+        wait_until_down(&daemon, &home, "auth-one");
+        assert_eq!(status(&get(&home.public(), "/api/v1/me")), "503");
     }
 }
 
 #[test]
-fn an_enforcement_plugin_that_is_not_asked_allows_nothing() {
+fn an_enforcement_plugin_that_is_not_there_allows_nothing() {
     let home = home(&[("enforcement", "null")]);
     let _daemon = home.start();
     for path in ["/api/v1/namespaces", "/api/v1/tables", "/api/v1/plugins"] {
@@ -118,18 +121,22 @@ fn a_built_in_takes_over_where_the_settings_say_so_and_the_log_says_it() {
     let list = get(&home.public(), "/api/v1/plugins");
     assert_eq!(status(&list), "200", "{list}");
     assert!(list.contains("\"total\":5"), "{list}");
-    assert!(
-        list.contains("\"name\":\"cloud-one\"") && list.contains(NO_HOST),
-        "{list}"
-    );
+    for slot in slots {
+        wait_until_down(&daemon, &home, &format!("{slot}-one"));
+    }
+    let list = get(&home.public(), "/api/v1/plugins");
+    let told = "failed to connect to unix:/nowhere/cloud.sock: No such file or directory";
+    assert!(list.contains(told), "{list}");
     let log = fs::read_to_string(log).unwrap();
     for slot in slots {
-        let said = |line: &str| {
+        let said = |line: &&str| {
             line.contains("WARN")
-                && line.contains(&format!("plugins.{slot}: {slot}-one is not asked"))
-                && line.contains("the built-in is used")
+                && line.contains("the plugin's status changed")
+                && line.contains(&format!("\"plugin\":\"{slot}-one\""))
+                && line.contains(&format!("unix:/nowhere/{slot}.sock"))
+                && line.contains("\"on_down\":\"builtin\"")
         };
-        assert!(log.lines().any(said), "{slot}: {log}");
+        assert_eq!(log.lines().filter(said).count(), 1, "{slot}: {log}");
     }
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.ended().code(), Some(0));
@@ -141,7 +148,11 @@ fn rows_follow_the_settings() {
     let rows = |home: &Home| {
         let daemon = home.start();
         let store = wait(Store::open(&home.database())).unwrap();
-        let rows = wait(store.plugins().list()).unwrap();
+        let mut rows = Vec::new();
+        daemon.wait_for("the plugins are checked", || {
+            rows = wait(store.plugins().list()).unwrap();
+            rows.iter().all(|row| row.last_health.is_some())
+        });
         wait(store.close());
         daemon.signal(Signal::SIGTERM);
         assert_eq!(daemon.ended().code(), Some(0));
@@ -152,10 +163,9 @@ fn rows_follow_the_settings() {
     assert_eq!(names, ["cloud-one", "sharing-one"]);
     assert_eq!(before[0].address, "unix:/nowhere/cloud.sock");
     for row in &before {
-        assert_eq!(
-            (row.status, row.message.as_str(), row.last_health),
-            (PluginStatus::Unknown, NO_HOST, None)
-        );
+        assert_eq!(row.status, PluginStatus::Down);
+        assert!(row.message.contains(&row.address), "{}", row.message);
+        assert_eq!(row.latency_us, None);
     }
     let text = fs::read_to_string(home.config()).unwrap();
     let text = text.replace(&plugin("sharing", "builtin"), "");
@@ -185,33 +195,64 @@ fn runs_wait_for_an_executor_that_holds_them() {
         assert!(runs.contains("\"source_hash\":null"), "{runs}");
     }
     let log = fs::read_to_string(log).unwrap();
-    assert!(log.contains("runs stay pending"), "{log}");
+    assert!(log.contains("\"on_down\":\"hold\""), "{log}");
     assert!(!log.contains("executor warm-pool"), "{log}");
 }
 
 #[test]
-fn an_executor_that_must_not_be_replaced_is_a_configuration_error() {
+fn a_run_fails_where_an_executor_is_down_and_must_not_be_replaced() {
     let home = home(&[("executor", "deny")]);
-    let served = home.command().output().unwrap();
-    let checked = ratd()
-        .arg("check-config")
-        .arg(home.config())
-        .output()
-        .unwrap();
-    for output in [served, checked] {
-        let (stdout, stderr) = text(&output);
-        assert_eq!(
-            (output.status.code(), stdout.as_str()),
-            (Some(78), ""),
-            "{stderr}"
-        );
-        assert!(stderr.contains("plugins.executor.on_down"), "{stderr}");
-        assert!(stderr.contains("executor-one"), "{stderr}");
-    }
+    let daemon = home.start();
+    wait_until_down(&daemon, &home, "executor-one");
+    let create = r#"{"namespace":"default","layer":"bronze","name":"a","source":"SELECT 1 AS x"}"#;
+    let answer = send(&home.public(), "POST", "/api/v1/pipelines", None, create);
+    assert_eq!(status(&answer), "201", "{answer}");
+    let start = r#"{"namespace":"default","layer":"bronze","pipeline":"a"}"#;
+    let answer = send(&home.public(), "POST", "/api/v1/runs", None, start);
+    assert_eq!(status(&answer), "202", "{answer}");
+    let mut runs = String::new();
+    daemon.wait_for("the run fails", || {
+        runs = get(&home.public(), "/api/v1/runs");
+        runs.contains("\"status\":\"failed\"")
+    });
+    assert!(runs.contains("EXECUTOR_REJECTED"), "{runs}");
+    assert!(runs.contains("executor-one"), "{runs}");
 }
 
 #[test]
-fn the_check_tells_what_becomes_of_each_plugin() {
+fn a_hangup_reads_the_plugins_again_and_a_broken_file_changes_nothing() {
+    let home = home(&[("sharing", "builtin")]);
+    let (daemon, log) = start_logged(&home);
+    assert_eq!(status(&get(&home.public(), "/api/v1/me")), "200");
+    let before = fs::read_to_string(home.config()).unwrap();
+
+    fs::write(home.config(), format!("{before}{}", plugin("auth", "deny"))).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for("the new plugin is asked for", || {
+        status(&get(&home.public(), "/api/v1/me")) == "503"
+    });
+
+    fs::write(home.config(), format!("{before}  auth: {{image: 7}}\n")).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for("the broken file is reported", || {
+        let log = fs::read_to_string(&log).unwrap();
+        log.contains("plugins stay as they are") && log.contains("plugins.auth")
+    });
+    assert_eq!(status(&get(&home.public(), "/api/v1/me")), "503");
+
+    fs::write(home.config(), &before).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for("the plugin is gone again", || {
+        status(&get(&home.public(), "/api/v1/me")) == "200"
+    });
+    let list = get(&home.public(), "/api/v1/plugins");
+    assert!(list.contains("\"total\":1"), "{list}");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.ended().code(), Some(0));
+}
+
+#[test]
+fn the_check_tells_what_a_file_opens() {
     let home = home(&[("auth", "builtin"), ("enforcement", "deny")]);
     let text_of_file = fs::read_to_string(home.config()).unwrap();
     let listen = format!("listen: unix:{}/public.sock", home.path().display());
@@ -227,8 +268,7 @@ fn the_check_tells_what_becomes_of_each_plugin() {
     assert!(stdout.ends_with("rat.yaml: valid\n"), "{stdout}");
     for said in [
         "server.listen: listens beyond this machine",
-        "plugins.auth: auth-one is not asked",
-        "plugins.enforcement: enforcement-one is not asked",
+        "plugins.auth.on_down: while the auth plugin is down",
     ] {
         assert!(stderr.contains(said), "{said}: {stderr}");
     }
