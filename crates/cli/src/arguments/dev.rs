@@ -20,17 +20,21 @@ line is wrong, 78 the configuration is wrong.
 Examples:
   rat dev
   rat dev --demo tpch
+  rat dev --config my/rat.yaml --plugin 'my/plugin --listen unix:/tmp/my.sock'
   rat dev --demo tpch --scale 0.01 --once --dir /tmp/rat-demo")]
 pub struct DevArguments {
     /// Private folder [default: $XDG_STATE_HOME/rat/dev, else ~/.local/state/rat/dev]
     #[arg(long = "dir", value_name = "DIR")]
     pub folder: Option<PathBuf>,
-    /// Use this rat.yaml instead of writing one into the folder
+    /// Use this rat.yaml instead of writing one; what it leaves open is in the folder all the same
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
     pub config: Option<PathBuf>,
     /// Where ratd listens: host:port or unix:/path [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<Address>,
+    /// Program of a plugin with its arguments, repeatable: it is started and watched, too
+    #[arg(long, value_name = "COMMAND")]
+    pub plugin: Vec<String>,
     /// Load and run an example project, then keep serving
     #[arg(long, value_name = "NAME", value_enum)]
     pub demo: Option<Demo>,

@@ -4,6 +4,7 @@
 //! `rat dev` and then becomes it: the kernel sends it SIGTERM when its parent dies, however that
 //! happens. Doing this between fork and exec instead would need unsafe code.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -36,10 +37,24 @@ const FOREIGN: [&str; 7] = [
 /// What is started.
 #[derive(Debug)]
 pub(super) struct Program {
-    pub(super) name: &'static str,
-    pub(super) file: PathBuf,
-    pub(super) config: PathBuf,
+    pub(super) name: String,
+    /// Program and arguments.
+    pub(super) command: Vec<OsString>,
+    /// Variables besides those of whoever started `rat dev`.
+    pub(super) environment: BTreeMap<String, String>,
     pub(super) listener: Option<OwnedFd>,
+}
+
+/// The words with which a shell becomes a command that a person wrote: the kernel then ties the
+/// command itself, and not a shell above it, to the life of `rat dev`.
+pub(super) fn shell(command: &str) -> Vec<OsString> {
+    [
+        "/bin/sh".to_owned(),
+        "-c".to_owned(),
+        format!("exec {command}"),
+    ]
+    .map(OsString::from)
+    .to_vec()
 }
 
 impl Program {
@@ -60,7 +75,7 @@ impl Program {
             .arg("--parent")
             .arg(getpid().to_string())
             .arg("--");
-        command.arg(&self.file).arg("--config").arg(&self.config);
+        command.args(&self.command).envs(&self.environment);
         match &self.listener {
             Some(listener) => {
                 let copy = listener

@@ -11,8 +11,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use rat_config::{Address, FileReference, Settings, resolve_secret_path};
+use rat_config::{Address, ENVIRONMENT, FileReference, Settings, resolve_secret_path};
 use rat_types::Secret;
+use serde_json::Value;
 use url::Url;
 
 use super::folder::{Folder, MAX_SOCKET_PATH};
@@ -32,6 +33,10 @@ pub struct Plan {
     pub key: Option<Secret>,
     /// ratd's public listener; without it, ratd opens what the settings say.
     pub listener: Option<OwnedFd>,
+    /// What the settings file leaves open, as variables.
+    pub environment: BTreeMap<String, String>,
+    /// Commands of plugins.
+    pub plugins: Vec<String>,
 }
 
 impl Plan {
@@ -42,7 +47,7 @@ impl Plan {
     /// The address is in use or makes no sense, or the settings do not.
     pub fn make(folder: &Folder, arguments: &DevArguments) -> Result<Self> {
         if let Some(config) = &arguments.config {
-            return from_file(config);
+            return from_file(folder, config, &arguments.plugin);
         }
         let wanted = match &arguments.listen {
             Some(address) => address.clone(),
@@ -57,6 +62,8 @@ impl Plan {
             server: reachable(&address)?,
             key: None,
             listener: Some(listener),
+            environment: BTreeMap::new(),
+            plugins: arguments.plugin.clone(),
         })
     }
 }
@@ -73,12 +80,13 @@ fn hint(arguments: &DevArguments) -> &'static str {
     }
 }
 
-fn from_file(config: &Path) -> Result<Plan> {
+fn from_file(folder: &Folder, config: &Path, plugins: &[String]) -> Result<Plan> {
     let text = fs::read_to_string(config)
         .map_err(|error| BadConfiguration(format!("cannot read {}: {error}", config.display())))?;
-    // The programs get no RAT_* variable from here, so none counts here either.
+    // The programs get no other RAT_* variable from here, so none counts here either.
     let name = config.display().to_string();
-    let settings = Settings::load(Some((&name, &text)), &BTreeMap::new())
+    let environment = left_open(&text, &own(folder)?);
+    let settings = Settings::load(Some((&name, &text)), &environment)
         .map_err(|problems| BadConfiguration(problems.to_string()))?;
     let config = config
         .canonicalize()
@@ -103,6 +111,8 @@ fn from_file(config: &Path) -> Result<Plan> {
             .map(read_key)
             .transpose()?,
         listener,
+        environment,
+        plugins: plugins.to_vec(),
     })
 }
 
@@ -166,10 +176,15 @@ fn open(address: &Address) -> Result<(OwnedFd, Address)> {
     }
 }
 
-/// The text of `rat.yaml`. JSON strings are YAML strings, whatever is in them.
-fn settings(folder: &Folder, listen: &Address) -> Result<String> {
-    let quoted = |text: String| serde_json::Value::String(text).to_string();
-    let socket = |name: &str| quoted(format!("unix:{}", folder.socket(name).display()));
+/// A setting that `rat dev` makes by itself.
+struct Own {
+    key: &'static str,
+    value: String,
+}
+
+/// Everything that `rat dev` sets but where ratd listens: it all lies in the folder.
+fn own(folder: &Folder) -> Result<Vec<Own>> {
+    let socket = |name: &str| format!("unix:{}", folder.socket(name).display());
     let path = folder.path().display();
     let lake = folder.path().join("lake");
     let url = Url::from_file_path(&lake)
@@ -180,31 +195,54 @@ fn settings(folder: &Folder, listen: &Address) -> Result<String> {
             "the path of the folder {path} has characters that would need escaping in a URL; name another folder with --dir"
         );
     };
-    Ok(format!(
+    let own = |key, value| Own { key, value };
+    Ok(vec![
+        own("server.internal_socket", socket("internal.sock")),
+        own("server.rate_limit", "off".to_owned()),
+        own("database.url", format!("sqlite:{path}/rat.db")),
+        own("storage.url", url.as_str().to_owned()),
+        own("runner.address", socket("runner.sock")),
+        own("ratq.address", socket("ratq.sock")),
+        own("log.format", "text".to_owned()),
+    ])
+}
+
+/// What `text` does not set, as variables. A text that is no YAML is judged elsewhere.
+fn left_open(text: &str, own: &[Own]) -> BTreeMap<String, String> {
+    let set: Value = serde_yaml::from_str(text).unwrap_or_default();
+    let is_set = |key: &str| {
+        let (section, name) = key.split_once('.').unwrap_or((key, ""));
+        let section = &set[section];
+        !section[name].is_null() || (key == "database.url" && !section["url_file"].is_null())
+    };
+    let variable = |key: &str| ENVIRONMENT.iter().find(|variable| variable.setting == key);
+    own.iter()
+        .filter(|own| !is_set(own.key))
+        .filter_map(|own| Some((variable(own.key)?.name.to_owned(), own.value.clone())))
+        .collect()
+}
+
+/// The text of `rat.yaml`. JSON strings are YAML strings, whatever is in them.
+fn settings(folder: &Folder, listen: &Address) -> Result<String> {
+    let mut sections: BTreeMap<&str, String> = BTreeMap::new();
+    let mut add = |key: &'static str, value: String| {
+        let (section, name) = key.split_once('.').unwrap_or((key, ""));
+        let line = format!("  {name}: {}\n", Value::String(value));
+        sections.entry(section).or_default().push_str(&line);
+    };
+    add("server.listen", listen.to_string());
+    for Own { key, value } in own(folder)? {
+        add(key, value);
+    }
+    let mut text = String::from(
         "# Written by rat dev at every start. To change something, copy this file and start with
 # rat dev --config COPY; every setting is explained in docs/reference/configuration.md.
-server:
-  listen: {listen}
-  internal_socket: {internal}
-  rate_limit: off
-database:
-  url: {database}
-storage:
-  url: {storage}
-runner:
-  address: {runner}
-ratq:
-  address: {ratq}
-log:
-  format: text
 ",
-        listen = quoted(listen.to_string()),
-        internal = socket("internal.sock"),
-        database = quoted(format!("sqlite:{path}/rat.db")),
-        storage = quoted(url.as_str().to_owned()),
-        runner = socket("runner.sock"),
-        ratq = socket("ratq.sock"),
-    ))
+    );
+    for (section, lines) in sections {
+        text.push_str(&format!("{section}:\n{lines}"));
+    }
+    Ok(text)
 }
 
 fn write_atomically(path: &Path, text: &str) -> Result<()> {
@@ -242,6 +280,28 @@ mod tests {
         drop(open(&address).unwrap());
         let (_listener, _) = open(&address).unwrap();
         assert!(open(&address).is_err());
+    }
+
+    #[test]
+    fn what_a_settings_file_leaves_open_is_in_the_folder_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::open(Some(directory.path())).unwrap();
+        let own = own(&folder).unwrap();
+        let all = left_open("plugins: {}", &own);
+        assert_eq!(
+            all.len(),
+            own.len(),
+            "every setting has a variable: {all:?}"
+        );
+        Settings::load(Some(("rat.yaml", "plugins: {}")), &all).unwrap();
+        assert!(all["RAT_DATABASE_URL"].starts_with("sqlite:/"), "{all:?}");
+        let text = "storage: {url: file:///x}\ndatabase:\n  url_file: database-url\n";
+        let some = left_open(text, &own);
+        assert!(!some.contains_key("RAT_STORAGE_URL") && !some.contains_key("RAT_DATABASE_URL"));
+        assert!(some.contains_key("RAT_INTERNAL_SOCKET"), "{some:?}");
+        let written = settings(&folder, &"127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_eq!(left_open(&written, &own), BTreeMap::new());
+        Settings::load(Some(("rat.yaml", &written)), &BTreeMap::new()).unwrap();
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! death, so that one that cannot start does not burn the machine. Exit codes 2 and 78 say that
 //! starting again will not help: they end everything.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use tokio::process::Child;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::child::{Log, Program, describe};
+use super::child::{Log, Program, describe, shell};
 use super::locate::Programs;
 use super::{Folder, Plan};
 use crate::output::{Console, Tone};
@@ -41,7 +41,7 @@ const MAX_LINE: u64 = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 #[error("{name} ended with {how}{}", tail_text(.tail))]
 pub struct Fatal {
-    name: &'static str,
+    name: String,
     how: String,
     tail: Vec<String>,
     /// Whether its configuration was the reason.
@@ -84,16 +84,31 @@ impl Supervisor {
             tasks: JoinSet::new(),
             children: Vec::new(),
         };
+        let mut all = Vec::new();
         for (name, file) in files {
             let listener = plan.listener.as_ref().filter(|_| name == "ratd");
-            let program = Program {
-                name,
-                file: file.clone(),
-                config: plan.config.clone(),
+            all.push(Program {
+                name: name.to_owned(),
+                command: vec![file.into(), "--config".into(), plan.config.clone().into()],
+                environment: plan.environment.clone(),
                 listener: listener.map(|listener| listener.try_clone()).transpose()?,
-            };
+            });
+        }
+        for (index, command) in plan.plugins.iter().enumerate() {
+            all.push(Program {
+                name: match index {
+                    0 => "plugin".to_owned(),
+                    _ => format!("plugin-{}", index + 1),
+                },
+                command: shell(command),
+                environment: BTreeMap::new(),
+                listener: None,
+            });
+        }
+        for program in all {
+            let name = program.name.clone();
             let output = Output {
-                name,
+                name: name.clone(),
                 console: console.clone(),
                 quiet,
                 state: Arc::new(Mutex::new(State {
@@ -118,7 +133,7 @@ impl Supervisor {
                 Ok(Err(fatal)) => return fatal,
                 Err(error) => {
                     return Fatal {
-                        name: "supervision",
+                        name: "supervision".to_owned(),
                         how: error.to_string(),
                         tail: Vec::new(),
                         configuration: false,
@@ -152,7 +167,7 @@ impl Supervisor {
 /// Where a program's output goes.
 #[derive(Debug, Clone)]
 struct Output {
-    name: &'static str,
+    name: String,
     console: Console,
     quiet: bool,
     state: Arc<Mutex<State>>,
@@ -221,7 +236,7 @@ async fn keep_running(
     stop: CancellationToken,
 ) -> Result<(), Fatal> {
     let fatal = |how: String, configuration| Fatal {
-        name: program.name,
+        name: program.name.clone(),
         how,
         tail: output.tail(),
         configuration,

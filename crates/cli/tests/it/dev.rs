@@ -99,7 +99,7 @@ fn the_programs_are_stopped_in_order_and_their_output_is_kept() {
     let log = fs::read_to_string(place.dir().join("log/ratq.log")).unwrap();
     assert_eq!(log, "hello from ratq\n");
     let settings = fs::read_to_string(place.dir().join("rat.yaml")).unwrap();
-    assert!(settings.contains("rate_limit: off"), "{settings}");
+    assert!(settings.contains("rate_limit: \"off\""), "{settings}");
 }
 
 #[test]
@@ -273,4 +273,51 @@ fn nobody_can_play_a_child_of_a_parent_that_is_not_theirs() {
             .unwrap(),
     );
     assert_eq!((code, err.as_str()), (1, "error: rat dev has ended\n"));
+}
+
+#[test]
+fn a_plugin_is_started_and_stopped_last_and_what_a_file_leaves_open_is_in_the_folder() {
+    let place = Place::new();
+    place.program("ratd", &format!("env > $OUT/ratd.env\n{WELL}"));
+    place.program(
+        "shiny",
+        &format!("env > $OUT/shiny.env; echo $@ > $OUT/shiny.args\n{WELL}"),
+    );
+    let config = place.path().join("my.yaml");
+    fs::write(&config, "server:\n  listen: 127.0.0.1:0\n").unwrap();
+    let mut command = Command::new(place.path().join("rat"));
+    command
+        .env("PATH", "/usr/bin:/bin")
+        .env("OUT", place.path())
+        .args(["dev", "--config"])
+        .arg(&config)
+        .arg("--dir")
+        .arg(place.dir())
+        .arg("--plugin")
+        .arg(format!("{}/shiny 'a b' c", place.path().display()))
+        .stdin(Stdio::null());
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    place.wait_all();
+    place.pid_of("shiny");
+    kill(pid(&child), Signal::SIGTERM).unwrap();
+    let (code, _, err) = text(&child.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{err}");
+    let read = |name: &str| fs::read_to_string(place.path().join(name)).unwrap();
+    assert_eq!(read("shiny.args"), "a b c\n");
+    assert!(
+        read("ratd.env").contains("RAT_DATABASE_URL=sqlite:/"),
+        "{}",
+        read("ratd.env")
+    );
+    assert!(!read("shiny.env").contains("RAT_"), "{}", read("shiny.env"));
+    assert!(
+        read("order").ends_with("ratq\nshiny\n"),
+        "{}",
+        read("order")
+    );
+    assert!(err.contains("plugin     │ hello from shiny"), "{err}");
 }

@@ -106,8 +106,11 @@ fn the_help_of_dev_says_what_it_does() {
         Options:
               --dir <DIR>         Private folder [default: $XDG_STATE_HOME/rat/dev, else
                                   ~/.local/state/rat/dev]
-              --config <FILE>     Use this rat.yaml instead of writing one into the folder
+              --config <FILE>     Use this rat.yaml instead of writing one; what it leaves open is in the
+                                  folder all the same
               --listen <ADDRESS>  Where ratd listens: host:port or unix:/path [default: 127.0.0.1:8080]
+              --plugin <COMMAND>  Program of a plugin with its arguments, repeatable: it is started and
+                                  watched, too
               --demo <NAME>       Load and run an example project, then keep serving [possible values: tpch]
               --scale <FACTOR>    Size of the demo's data: 1 is about 1 GB of text [default: 0.1]
               --once              Exit when the demo has run instead of serving on; not 0 if anything failed
@@ -130,6 +133,7 @@ fn the_help_of_dev_says_what_it_does() {
         Examples:
           rat dev
           rat dev --demo tpch
+          rat dev --config my/rat.yaml --plugin 'my/plugin --listen unix:/tmp/my.sock'
           rat dev --demo tpch --scale 0.01 --once --dir /tmp/rat-demo
     "#]].assert_eq(&out);
 }
