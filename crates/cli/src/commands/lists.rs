@@ -78,21 +78,25 @@ impl<T> Listing<'_, T> {
         items
             .iter()
             .for_each(|item| grid.push((self.people)(item, width)));
-        let left_out = grid.spare(console.width(), self.spare);
-        console.result(&grid.render(console.width()))?;
-        if !left_out.is_empty() {
-            let text = format!(
-                "Left out for want of room: {}; -o csv has all.",
-                left_out.join(", ")
-            );
-            console.note(&console.paint_note(Tone::Dim, &text));
-        }
+        show_grid(console, grid, self.spare)?;
         if total > items.len() {
             let (shown, total) = (items.len(), count(total as u64));
             console.note(&format!("{shown} of {total} {}.", self.what));
         }
         Ok(())
     }
+}
+
+/// Shows a table; on a narrow terminal it does without columns of `spare`, and says so.
+pub(super) fn show_grid(console: &Console, mut grid: Grid, spare: &[&'static str]) -> Result<()> {
+    let left_out = grid.spare(console.width(), spare);
+    console.result(&grid.render(console.width()))?;
+    if !left_out.is_empty() {
+        let names = left_out.join(", ");
+        let text = format!("Left out for want of room: {names}; -o csv has all.");
+        console.note(&console.paint_note(Tone::Dim, &text));
+    }
+    Ok(())
 }
 
 /// All of a list; the API gives it page by page.

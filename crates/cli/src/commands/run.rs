@@ -8,6 +8,7 @@ use rat_types::{RunStatus, TableIdent};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::lists::show_grid;
 use super::{Session, parse_ident, require_namespace};
 use crate::arguments::RunArguments;
 use crate::client::{Client, Created, Pipeline, PipelineList, Run, RunList};
@@ -169,7 +170,7 @@ fn show(console: &Console, report: &Report, format: Format) -> Result<()> {
                 grid.push(row.into_iter().map(Option::unwrap_or_default));
             }
             if !grid.is_empty() {
-                console.result(&grid.render(console.width()))?;
+                show_grid(console, grid, &["duration_ms", "rows"])?;
             }
             let tone = if report.is_success() {
                 Tone::Good
