@@ -24,6 +24,10 @@ fn root(settings: &Settings) -> wire::Root {
         server: server(settings),
         auth: wire::Auth {
             api_key_file: settings.auth.api_key_file.as_ref().map(word),
+            token_cache: match settings.auth.token_cache {
+                None => "off".into(),
+                Some(limit) => word(format_duration(limit)),
+            },
         },
         database: database(settings),
         storage: wire::Storage {
@@ -36,6 +40,11 @@ fn root(settings: &Settings) -> wire::Root {
             poll_interval: word(format_duration(settings.scheduler.poll_interval)),
             lost_after: settings.scheduler.lost_after.get(),
             max_running: settings.scheduler.max_running.get(),
+        },
+        plugin_health: wire::PluginHealth {
+            interval: word(format_duration(settings.plugin_health.interval)),
+            timeout: word(format_duration(settings.plugin_health.timeout)),
+            probe_interval: word(format_duration(settings.plugin_health.probe_interval)),
         },
         log: wire::Log {
             level: settings.log.level.into(),

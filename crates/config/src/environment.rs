@@ -35,6 +35,7 @@ pub const ENVIRONMENT: &[EnvVar] = &[
     variable("RAT_SHUTDOWN_TIMEOUT", "server.shutdown_timeout"),
     variable("RAT_TRUSTED_PROXIES", "server.trusted_proxies"),
     variable("RAT_API_KEY_FILE", "auth.api_key_file"),
+    variable("RAT_TOKEN_CACHE", "auth.token_cache"),
     variable("RAT_DATABASE_URL", "database.url"),
     variable("RAT_DATABASE_URL_FILE", "database.url_file"),
     variable("RAT_DATABASE_MAX_CONNECTIONS", "database.max_connections"),
@@ -71,6 +72,12 @@ pub const ENVIRONMENT: &[EnvVar] = &[
     variable("RAT_SCHEDULER_POLL_INTERVAL", "scheduler.poll_interval"),
     variable("RAT_SCHEDULER_LOST_AFTER", "scheduler.lost_after"),
     variable("RAT_SCHEDULER_MAX_RUNNING", "scheduler.max_running"),
+    variable("RAT_PLUGIN_HEALTH_INTERVAL", "plugin_health.interval"),
+    variable("RAT_PLUGIN_HEALTH_TIMEOUT", "plugin_health.timeout"),
+    variable(
+        "RAT_PLUGIN_HEALTH_PROBE_INTERVAL",
+        "plugin_health.probe_interval",
+    ),
     variable("RAT_LOG_LEVEL", "log.level"),
     variable("RAT_LOG_FORMAT", "log.format"),
 ];

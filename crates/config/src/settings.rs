@@ -40,6 +40,8 @@ pub struct Settings {
     pub ratq: Ratq,
     /// How ratd dispatches runs.
     pub scheduler: Scheduler,
+    /// How ratd looks after plugins.
+    pub plugin_health: PluginHealth,
     /// What the daemons log.
     pub log: Log,
     /// Plugins by slot; a slot that is absent uses its built-in.
@@ -87,6 +89,8 @@ pub struct RateLimit {
 pub struct Auth {
     /// File that holds the API key; `None` lets everybody in as an administrator.
     pub api_key_file: Option<FileReference>,
+    /// For how long a token that the auth plugin has verified is believed; `None` asks every time.
+    pub token_cache: Option<Duration>,
 }
 
 /// The platform database.
@@ -162,6 +166,17 @@ pub struct Scheduler {
     pub lost_after: NonZeroU32,
     /// Runs that are with executors at the same time.
     pub max_running: NonZeroU32,
+}
+
+/// How ratd looks after plugins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PluginHealth {
+    /// Time between two health checks of a plugin that is well.
+    pub interval: Duration,
+    /// Time that a health check may take.
+    pub timeout: Duration,
+    /// Longest time between two health checks of a plugin that is not well.
+    pub probe_interval: Duration,
 }
 
 /// What the daemons log.

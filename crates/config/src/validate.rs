@@ -17,12 +17,14 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::problem::Path;
-use crate::settings::{Auth, Log, Ratq, Runner, Scheduler, Settings};
+use crate::settings::{Auth, Log, PluginHealth, Ratq, Runner, Scheduler, Settings};
 use crate::units::{format_size, parse_duration, parse_size};
 use crate::{Address, FileReference, InvalidAddress, wire};
 
 /// The smallest memory limit with which a query can do anything.
 const MIN_MEMORY: ByteSize = ByteSize::mib(16);
+/// The longest time for which a verified token may be believed.
+const MAX_TOKEN_CACHE: Duration = Duration::from_secs(60);
 /// The largest memory limit, far beyond any machine.
 const MAX_MEMORY: ByteSize = ByteSize::tib(1024);
 
@@ -45,6 +47,7 @@ pub(crate) fn validate(root: &wire::Root, check: &mut Checker) -> Option<Setting
     let runner = runner(&root.runner, check);
     let ratq = ratq(&root.ratq, check);
     let scheduler = scheduler(&root.scheduler, check);
+    let plugin_health = plugin_health(&root.plugin_health, check);
     let plugins = plugins::plugins(&root.plugins, check);
     addresses_differ(root, check);
     server::warn_if_open(root, check);
@@ -60,6 +63,7 @@ pub(crate) fn validate(root: &wire::Root, check: &mut Checker) -> Option<Setting
         runner: runner?,
         ratq: ratq?,
         scheduler: scheduler?,
+        plugin_health: plugin_health?,
         log: Log {
             level: root.log.level.into(),
             format: root.log.format.into(),
@@ -165,8 +169,37 @@ impl Checker {
 
 fn auth(wire: &wire::Auth, check: &mut Checker) -> Option<Auth> {
     let path = Path::dotted("auth.api_key_file");
-    let api_key_file = check.parse_optional::<FileReference>(&path, wire.api_key_file.as_ref())?;
-    Some(Auth { api_key_file })
+    let api_key_file = check.parse_optional::<FileReference>(&path, wire.api_key_file.as_ref());
+    let token_cache = token_cache(&wire.token_cache, check);
+    Some(Auth {
+        api_key_file: api_key_file?,
+        token_cache: token_cache?,
+    })
+}
+
+fn token_cache(text: &wire::CacheText, check: &mut Checker) -> Option<Option<Duration>> {
+    let path = Path::dotted("auth.token_cache");
+    if text.0 == "off" {
+        return Some(None);
+    }
+    let limit = check.take(&path, parse_duration(&text.0))?;
+    if limit > MAX_TOKEN_CACHE {
+        check.problem(&path, format!("must be 1m at most, or off, not {}", text.0));
+        return None;
+    }
+    Some(Some(limit))
+}
+
+fn plugin_health(wire: &wire::PluginHealth, check: &mut Checker) -> Option<PluginHealth> {
+    let at = |key| Path::dotted("plugin_health").key(key);
+    let interval = check.duration(&at("interval"), &wire.interval);
+    let timeout = check.duration(&at("timeout"), &wire.timeout);
+    let probe_interval = check.duration(&at("probe_interval"), &wire.probe_interval);
+    Some(PluginHealth {
+        interval: interval?,
+        timeout: timeout?,
+        probe_interval: probe_interval?,
+    })
 }
 
 fn runner(wire: &wire::Runner, check: &mut Checker) -> Option<Runner> {

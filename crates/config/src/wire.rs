@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use catalog::{Catalog, CatalogType};
 pub(crate) use plugins::{OnDown, Plugin, PluginTls, Plugins, Protocol};
 pub(crate) use words::{
-    AddressText, BlockText, DurationText, EXPECTED, FileText, PathText, PluginAddressText,
-    SizeText, UrlText,
+    AddressText, BlockText, CacheText, DurationText, EXPECTED, FileText, PathText,
+    PluginAddressText, SizeText, UrlText,
 };
 
 /// Settings of RAT. Every key is optional; a file without any is the community installation.
@@ -39,6 +39,8 @@ pub(crate) struct Root {
     pub(crate) ratq: Ratq,
     /// How ratd dispatches runs. Since v0.1.
     pub(crate) scheduler: Scheduler,
+    /// How ratd looks after plugins. Since v0.1.
+    pub(crate) plugin_health: PluginHealth,
     /// What the daemons log. Since v0.1.
     pub(crate) log: Log,
     /// Plugins by slot. A slot that is not named uses its built-in. Since v0.1.
@@ -150,7 +152,7 @@ impl Default for Limit {
 }
 
 /// Who may call, without an auth plugin.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Auth {
     /// File that holds the API key: an absolute path, or a bare name that is looked up in
@@ -158,6 +160,20 @@ pub(crate) struct Auth {
     /// administrator.
     /// Default: `null`. Since v0.1.
     pub(crate) api_key_file: Option<FileText>,
+    /// For how long a token that the auth plugin has verified is believed without asking it
+    /// again: as long as the plugin allows, and this at most. A user who is locked out is let in
+    /// for that long. `off` asks for every request.
+    /// Default: `1m`. Since v0.1.
+    pub(crate) token_cache: CacheText,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            api_key_file: None,
+            token_cache: "1m".into(),
+        }
+    }
 }
 
 /// The platform database; only ratd opens it.
@@ -328,6 +344,32 @@ impl Default for Scheduler {
             poll_interval: "5s".into(),
             lost_after: 3,
             max_running: 64,
+        }
+    }
+}
+
+/// How ratd looks after plugins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PluginHealth {
+    /// Time between two health checks of a plugin that is well.
+    /// Default: `30s`. Since v0.1.
+    pub(crate) interval: DurationText,
+    /// Time within which a plugin has to answer a health check; one that does not is down.
+    /// Default: `5s`. Since v0.1.
+    pub(crate) timeout: DurationText,
+    /// Longest time between two health checks of a plugin that is down, which is how long it may
+    /// take until it is noticed that the plugin is back.
+    /// Default: `1s`. Since v0.1.
+    pub(crate) probe_interval: DurationText,
+}
+
+impl Default for PluginHealth {
+    fn default() -> Self {
+        Self {
+            interval: "30s".into(),
+            timeout: "5s".into(),
+            probe_interval: "1s".into(),
         }
     }
 }

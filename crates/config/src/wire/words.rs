@@ -48,6 +48,7 @@ word! {
     PluginAddressText = "an address such as host:50060, unix:/path or https://host:50060";
     BlockText = "an IP address or a block such as 10.0.0.0/8";
     DurationText = "a duration such as 30s, 5m or 1h";
+    CacheText = "a duration of up to 1m, or off";
     SizeText = "a size such as 64MiB";
     UrlText = "a URL";
     FileText = "an absolute path or the name of a credential";

@@ -28,6 +28,7 @@ fn the_community_defaults_are_these() {
           trusted_proxies: []
         auth:
           api_key_file: null
+          token_cache: 1m
         database:
           url: sqlite:/var/lib/rat/rat.db
           max_connections: 10
@@ -55,6 +56,10 @@ fn the_community_defaults_are_these() {
           poll_interval: 5s
           lost_after: 3
           max_running: 64
+        plugin_health:
+          interval: 30s
+          timeout: 5s
+          probe_interval: 1s
         log:
           level: info
           format: auto

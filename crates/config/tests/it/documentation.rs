@@ -98,6 +98,7 @@ fn settings() -> String {
         "runner",
         "ratq",
         "scheduler",
+        "plugin_health",
         "log",
     ] {
         let node = &schema["properties"][section];

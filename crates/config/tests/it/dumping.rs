@@ -50,6 +50,7 @@ fn every_value_is_shown_and_no_secret() {
           - ::1/128
         auth:
           api_key_file: api-key
+          token_cache: 1m
         database:
           url_file: /etc/rat/database-url
           max_connections: 10
@@ -77,6 +78,10 @@ fn every_value_is_shown_and_no_secret() {
           poll_interval: 5s
           lost_after: 3
           max_running: 64
+        plugin_health:
+          interval: 30s
+          timeout: 5s
+          probe_interval: 1s
         log:
           level: debug
           format: json

@@ -33,14 +33,14 @@ plugins:
             rat.yaml:4:16: server.rate_limit.requests: unknown key; possible here: burst, requests_per_second
             rat.yaml:5:1: listen: unknown key; did you mean `server.listen`?
             rat.yaml:6:1: url: unknown key; did you mean `database.url` or `storage.url`?
-            rat.yaml:7:1: edition: unknown key; possible here: auth, catalog, database, log, plugins, ratq, runner, scheduler, server, storage
+            rat.yaml:7:1: edition: unknown key; possible here: auth, catalog, database, log, plugin_health, plugins, ratq, runner, scheduler, server, storage
             rat.yaml:8:1: plugin: unknown key; did you mean `plugins`?
             rat.yaml:10:3: runner.bananas: unknown key; possible here: address, keep_results, log_lines, memory_limit, quality_test_timeout, queue, run_timeout, slots, temp_dir
             rat.yaml:12:3: plugins.authn: unknown key; did you mean `auth`?
             rat.yaml:13:38: plugins.auth.adress: unknown key; did you mean `address`?
             rat.yaml:13:55: plugins.auth.tls: is only used with an https:// address
             rat.yaml:13:61: plugins.auth.tls.certificate: unknown key; possible here: ca, cert, key
-            rat.yaml:14:1: "we\nird": unknown key; possible here: auth, catalog, database, log, plugins, ratq, runner, scheduler, server, storage
+            rat.yaml:14:1: "we\nird": unknown key; possible here: auth, catalog, database, log, plugin_health, plugins, ratq, runner, scheduler, server, storage
         "#]],
     );
 }
@@ -107,7 +107,7 @@ server:
   header_timeout: 0s
   shutdown_timeout: 400days
   trusted_proxies: [10.0.0.1/8]
-auth: {api_key_file: ../key}
+auth: {api_key_file: ../key, token_cache: 1h}
 database: {url: mysql://root:hunter2@db/x, max_connections: 0}
 storage: {url: s3://bucket}
 runner:
@@ -135,6 +135,7 @@ log: {level: warning, format: xml}
             rat.yaml:10:21: server.shutdown_timeout: must be from 1ms to 365 days, not "400days"
             rat.yaml:11:21: server.trusted_proxies[0]: must be 10.0.0.0/8 (no bits beyond the prefix), not "10.0.0.1/8"
             rat.yaml:12:22: auth.api_key_file: must be an absolute path, or a bare name that is looked up in $CREDENTIALS_DIRECTORY
+            rat.yaml:12:43: auth.token_cache: must be 1m at most, or off, not 1h
             rat.yaml:13:17: database.url: must be sqlite:/path or postgres://user@host:port/name
             rat.yaml:13:61: database.max_connections: must be a whole number from 1 to 1000, not 0
             rat.yaml:14:16: storage.url: s3:// is not supported by this version; use file:///path

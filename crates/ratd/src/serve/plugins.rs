@@ -37,8 +37,15 @@ pub(crate) fn host(
     Host::new(options(settings), needs)
 }
 
-fn options(_: &Settings) -> Options {
-    Options::default()
+fn options(settings: &Settings) -> Options {
+    let health = &settings.plugin_health;
+    Options {
+        health_interval: health.interval,
+        health_timeout: health.timeout,
+        probe_interval: health.probe_interval,
+        token_cache: settings.auth.token_cache,
+        ..Options::default()
+    }
 }
 
 /// Drives `host` until `stop` is cancelled; it reads the settings again with every SIGHUP.
@@ -49,7 +56,10 @@ pub(crate) async fn run(host: Host, reloads: watch::Receiver<u64>, stop: Cancell
     }
 }
 
-async fn follow_signals(host: &Host, mut reloads: watch::Receiver<u64>) -> std::convert::Infallible {
+async fn follow_signals(
+    host: &Host,
+    mut reloads: watch::Receiver<u64>,
+) -> std::convert::Infallible {
     while reloads.changed().await.is_ok() {
         if let Err(error) = host.reload().await {
             tracing::warn!(target: "rat::plugins", error = %ErrorChain(&error), "plugins stay as they are");
