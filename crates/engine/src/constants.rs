@@ -18,8 +18,8 @@ use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRul
 pub(crate) const MAX_TEXT_BYTES: usize = 16 << 10;
 /// Bytes of all constants.
 pub(crate) const MAX_CONSTANT_BYTES: usize = 64 << 20;
-/// Bytes that constants take in one batch.
-const MAX_BATCH_BYTES: usize = 64 << 20;
+/// Bytes that the rows of one batch take, and constants in it.
+const MAX_BATCH_BYTES: usize = 32 << 20;
 /// Characters of a constant that a message shows.
 const SHOWN: usize = 40;
 
@@ -90,10 +90,10 @@ impl OptimizerRule for Bounded {
     }
 }
 
-/// How many rows a batch may have, so that the constants of `plan` in it take no more than their
-/// share; at most `rows`.
-pub(crate) fn batch_rows(plan: &LogicalPlan, rows: usize) -> Result<usize> {
-    let mut each = 0_usize;
+/// How many rows a batch may have, so that it does not become too large with the constants of
+/// `plan` and rows of `row_bytes`; at most `rows`.
+pub(crate) fn batch_rows(plan: &LogicalPlan, row_bytes: usize, rows: usize) -> Result<usize> {
+    let mut each = row_bytes;
     visit(plan, &mut |value, copied| {
         each = each.saturating_add(if copied { bytes(value) } else { 0 });
         Ok(())

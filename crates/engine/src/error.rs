@@ -300,7 +300,9 @@ impl From<DataFusionError> for Error {
 }
 
 /// What our readers of landing files said, which other readers may have wrapped.
-fn landing_file<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a LandingFileError> {
+pub(crate) fn landing_file<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a LandingFileError> {
     std::iter::successors(Some(error), |error| error.source())
         .find_map(|error| error.downcast_ref())
 }

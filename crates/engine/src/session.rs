@@ -32,6 +32,8 @@ use crate::{Error, constants, literals, types};
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
+/// How much larger rows are than they are compressed.
+const COMPRESSED: usize = 4;
 /// Schema of the tables that stand for calls of file functions; no layer has this name.
 const CALLS: &str = "landing";
 
@@ -89,6 +91,7 @@ impl Sessions {
             context,
             namespace: namespace.clone(),
             widths: HashMap::new(),
+            row_bytes: 0,
         }
     }
 }
@@ -99,6 +102,8 @@ pub(crate) struct Session {
     namespace: NamespaceName,
     /// Columns of each table, by catalog, schema and name.
     widths: HashMap<[String; 3], usize>,
+    /// Bytes of one row of each of the tables together, as far as they are known.
+    row_bytes: usize,
 }
 
 impl Session {
@@ -112,6 +117,8 @@ impl Session {
         tables: BTreeMap<TableIdent, Arc<dyn TableProvider>>,
     ) -> Result<(), Error> {
         for (ident, table) in tables {
+            // What is known is how large they are compressed.
+            self.measure(table.as_ref(), COMPRESSED);
             self.add(
                 ident.namespace.as_str(),
                 ident.layer.as_str(),
@@ -128,8 +135,22 @@ impl Session {
         name: &str,
         table: Arc<dyn TableProvider>,
     ) -> Result<(), Error> {
+        self.measure(table.as_ref(), 1);
         let namespace = self.namespace.clone();
         self.add(namespace.as_str(), CALLS, name, table)
+    }
+
+    /// Takes down how large the rows of a table are; what is known of it is multiplied by `times`.
+    fn measure(&mut self, table: &dyn TableProvider, times: usize) {
+        let known = table.statistics();
+        let rows = known.as_ref().and_then(|known| known.num_rows.get_value());
+        let bytes = known
+            .as_ref()
+            .and_then(|known| known.total_byte_size.get_value());
+        if let (Some(rows @ 1..), Some(bytes)) = (rows.copied(), bytes.copied()) {
+            let each = (bytes / rows).saturating_mul(times);
+            self.row_bytes = self.row_bytes.saturating_add(each);
+        }
     }
 
     fn add(
@@ -207,7 +228,8 @@ impl Session {
         let mut state = self.context.state();
         let plan = state.optimize(plan)?;
         let config = state.config_mut();
-        let rows = constants::batch_rows(&plan, config.batch_size())?;
+        // Operators put batches together until they have as many rows as they may have.
+        let rows = constants::batch_rows(&plan, self.row_bytes, config.batch_size())?;
         *config = config.clone().with_batch_size(rows);
         let prepared = state
             .query_planner()

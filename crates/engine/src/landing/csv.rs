@@ -4,6 +4,9 @@
 //! same columns in another order are read correctly, and files with other columns are refused
 //! instead of being read into the wrong ones.
 
+mod batches;
+mod moments;
+
 use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::sync::Arc;
@@ -15,16 +18,20 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use regex::Regex;
 
+use batches::Batches;
+
 use crate::landing::columns::{storable, widen};
 use crate::landing::lines::{self, Division};
 use crate::landing::numbers;
 use crate::landing::quotes::Quotes;
 use crate::landing::source::SourceFile;
-use crate::landing::table::{Sink, TextFile, TextTable};
+use crate::landing::table::{Sampled, Sink, TextFile, TextTable};
 use crate::{Error, LandingFileError};
 
 /// Files of which types are inferred from a full sample; the sample of more is divided.
 const FULL_SAMPLES: usize = 16;
+/// Records that tell how large they are.
+const SIZED: usize = 100;
 
 /// How to read CSV.
 #[derive(Debug, Clone, Default)]
@@ -90,8 +97,10 @@ pub(super) fn open(
     let sample = options.sample / files.len().div_ceil(FULL_SAMPLES).max(1);
     let infer = options.columns.is_none() && !options.all_text;
     let mut looked_at = Vec::with_capacity(files.len());
+    let mut sampled = Sampled::default();
     for file in files {
-        let schema = look_at(&file, options, if infer { sample.max(1) } else { 0 })?;
+        let (schema, records) = look_at(&file, options, infer, sample)?;
+        sampled += records;
         looked_at.push((file, schema));
     }
     let schema = match &options.columns {
@@ -103,15 +112,18 @@ pub(super) fn open(
     for (file, found) in looked_at {
         opened.push(assign(file, &found, &schema, options)?);
     }
-    Ok(TextTable::new(Arc::new(schema), opened, partitions))
+    let schema = Arc::new(schema);
+    Ok(TextTable::new(schema, opened, partitions, sampled))
 }
 
-/// Column names from the header, and types from the first `sample` records.
+/// Column names from the header, and types from the first `sample` records if wanted.
 fn look_at(
     file: &SourceFile,
     options: &CsvOptions,
+    infer: bool,
     sample: usize,
-) -> Result<Schema, LandingFileError> {
+) -> Result<(Schema, Sampled), LandingFileError> {
+    let sample = if infer { sample.max(1) } else { 0 };
     let mut text = Quotes::new(lines::open(file)?, file, division(file, options));
     if text
         .fill_buf()
@@ -121,7 +133,8 @@ fn look_at(
         return Err(file.error(None, "the file is empty"));
     }
     let format = options.format(file);
-    let (schema, _) = format.infer_schema(text, Some(sample)).map_err(|error| {
+    let inferred = format.infer_schema(&mut text, Some(sample));
+    let (schema, records) = inferred.map_err(|error| {
         let message = plain(&error);
         // The parser that takes samples counts lines, unlike the decoder.
         match cut(&message, " at line ") {
@@ -129,6 +142,20 @@ fn look_at(
             None => file.error(None, message),
         }
     })?;
+    let mut sampled = Sampled {
+        records,
+        bytes: text.bytes(),
+    };
+    let schema = if infer {
+        moments::tell_apart(schema, file, &format, division(file, options), sample)?
+    } else {
+        // What is wrong with those records is told when they are read.
+        if let Ok((_, records)) = format.infer_schema(&mut text, Some(SIZED)) {
+            let bytes = text.bytes();
+            sampled = Sampled { records, bytes };
+        }
+        schema
+    };
     let mut seen = BTreeSet::new();
     for field in schema.fields() {
         if field.name().is_empty() {
@@ -139,7 +166,7 @@ fn look_at(
             return Err(file.error(Some(1), message));
         }
     }
-    Ok(schema)
+    Ok((schema, sampled))
 }
 
 fn division(file: &SourceFile, options: &CsvOptions) -> Division {
@@ -308,14 +335,12 @@ impl TextFile for CsvFile {
             .map(|field| self.columns.iter().position(|name| name == field.name()))
             .collect();
         let text = Quotes::new(lines::open(&self.file)?, &self.file, self.division);
-        let reader = ReaderBuilder::new(own)
+        let builder = ReaderBuilder::new(own)
             .with_format(self.format.clone())
-            .with_batch_size(batch_size)
-            .with_projection(places.iter().flatten().copied().collect())
-            .build_buffered(text)
-            .map_err(|error| self.invalid(&error))?;
+            .with_batch_size(batches::records(self.columns.len(), batch_size))
+            .with_projection(places.iter().flatten().copied().collect());
         let mut rows = 0;
-        for batch in reader {
+        for batch in Batches::new(text, builder) {
             let batch = batch.map_err(|error| self.invalid(&error))?;
             let count = batch.num_rows() as u64;
             let batch = self.finish(&batch, &output, &places, rows)?;

@@ -1,6 +1,6 @@
 //! JSON files: one object a line, or one array of objects.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -8,16 +8,21 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 use arrow::json::reader::{Decoder, infer_json_schema};
+use memchr::memrchr;
 
 use crate::landing::columns::{storable, widen};
 use crate::landing::elements::Elements;
 use crate::landing::lines;
 use crate::landing::numbers;
 use crate::landing::source::SourceFile;
-use crate::landing::table::{Sink, TextFile, TextTable};
+use crate::landing::table::{Sampled, Sink, TextFile, TextTable};
 use crate::{Error, LandingFileError};
 
 const BUFFER: usize = 128 * 1024;
+/// Objects that tell how large they are.
+const SIZED: usize = 100;
+/// Bytes of text after which a batch ends with the object that is being read.
+const ENOUGH: usize = 16 << 20;
 
 /// How to read JSON.
 #[derive(Debug, Clone)]
@@ -53,9 +58,16 @@ pub(super) fn open(
             strict,
         });
     }
+    let mut sampled = Sampled::default();
     let columns = match &options.columns {
-        Some(columns) => columns.clone(),
-        None => infer(&opened, options.sample)?,
+        Some(columns) => {
+            if let Some(first) = opened.first() {
+                // What is wrong with it is told when it is read.
+                sampled = first.look_at(SIZED).map_or(sampled, |(_, found)| found);
+            }
+            columns.clone()
+        }
+        None => infer(&opened, options.sample, &mut sampled)?,
     };
     let fields: Vec<Field> = columns
         .into_iter()
@@ -65,14 +77,19 @@ pub(super) fn open(
         Arc::new(Schema::new(fields)),
         opened,
         partitions,
+        sampled,
     ))
 }
 
-fn infer(files: &[JsonFile], sample: usize) -> Result<Vec<(String, DataType)>, LandingFileError> {
+fn infer(
+    files: &[JsonFile],
+    sample: usize,
+    sampled: &mut Sampled,
+) -> Result<Vec<(String, DataType)>, LandingFileError> {
     let mut columns: Vec<(String, DataType)> = Vec::new();
     for file in files {
-        let (schema, _) = infer_json_schema(file.text()?, Some(sample))
-            .map_err(|error| file.invalid(plain(&error), None))?;
+        let (schema, records) = file.look_at(sample)?;
+        *sampled += records;
         for field in schema.fields() {
             match columns.iter_mut().find(|(name, _)| name == field.name()) {
                 None => columns.push((field.name().clone(), field.data_type().clone())),
@@ -121,6 +138,18 @@ impl JsonFile {
         Ok(Box::new(BufReader::with_capacity(BUFFER, elements)))
     }
 
+    /// The columns of the first `sample` objects.
+    fn look_at(&self, sample: usize) -> Result<(Schema, Sampled), LandingFileError> {
+        let mut text = Counted {
+            text: self.text()?,
+            bytes: 0,
+        };
+        let (schema, records) = infer_json_schema(&mut text, Some(sample))
+            .map_err(|error| self.invalid(plain(&error), None))?;
+        let bytes = text.bytes;
+        Ok((schema, Sampled { records, bytes }))
+    }
+
     /// Numbers are decoded as text, so that they can be looked at.
     fn builder(&self, schema: &Schema) -> ReaderBuilder {
         let fields = schema.fields().iter().map(|field| {
@@ -163,6 +192,55 @@ impl JsonFile {
             }
         }
         self.file.error(None, known.message)
+    }
+}
+
+/// Text that is counted as it is read.
+struct Counted<R> {
+    text: R,
+    bytes: usize,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.text.read(buffer)?;
+        self.bytes = self.bytes.saturating_add(count);
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.text.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.bytes = self.bytes.saturating_add(count);
+        self.text.consume(count);
+    }
+}
+
+/// The next batch; it has fewer objects where they are large, so that what a small file
+/// decompresses to does not fill the memory.
+fn next(text: &mut impl BufRead, decoder: &mut Decoder) -> Result<Option<RecordBatch>, ArrowError> {
+    let mut bytes = 0;
+    loop {
+        let buffer = text.fill_buf()?;
+        if buffer.is_empty() {
+            return decoder.flush();
+        }
+        let line = match bytes > ENOUGH {
+            true => memrchr(b'\n', buffer).map(|at| at + 1),
+            false => None,
+        };
+        let end = line.unwrap_or(buffer.len());
+        let count = decoder.decode(&buffer[..end])?;
+        text.consume(count);
+        bytes += count;
+        let ends = line.is_some() && !decoder.has_partial_record();
+        if count < end || ends {
+            return decoder.flush();
+        }
     }
 }
 
@@ -236,13 +314,14 @@ impl TextFile for JsonFile {
     ) -> Result<(), LandingFileError> {
         // Unknown fields can only be told from known ones with all columns at hand.
         let invalid = |message| self.invalid(message, Some(schema));
-        let reader = self
-            .builder(schema)
-            .with_batch_size(batch_size)
-            .build(self.text()?)
+        let decoder = self.builder(schema).with_batch_size(batch_size);
+        let mut decoder = decoder
+            .build_decoder()
             .map_err(|error| invalid(plain(&error)))?;
-        for batch in reader {
-            let batch = batch.map_err(|error| invalid(plain(&error)))?;
+        let mut text = self.text()?;
+        while let Some(batch) =
+            next(&mut text, &mut decoder).map_err(|error| invalid(plain(&error)))?
+        {
             let batch = convert(&batch, schema, projection).map_err(invalid)?;
             if !sink(batch) {
                 break;

@@ -1,11 +1,13 @@
 //! Opening text files, and finding the line on which a record starts.
 
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read};
 
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use liblzma::read::XzDecoder;
+use liblzma::stream;
 
 use crate::LandingFileError;
-use crate::landing::source::SourceFile;
+use crate::landing::source::{Opened, SourceFile};
 
 const BUFFER: usize = 128 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -16,6 +18,48 @@ const COMPRESSED: [(&str, FileCompressionType); 4] = [
     (".zst", FileCompressionType::ZSTD),
 ];
 
+/// Memory for decompressing an XZ file, which says itself how much that takes: up to 4 GiB. What
+/// `xz -9` makes needs half of this. The other formats need no more, or refuse what does.
+const XZ_MEMORY: u64 = 128 << 20;
+
+/// An XZ file.
+struct Xz {
+    decoder: XzDecoder<Opened>,
+    file: SourceFile,
+}
+
+impl Xz {
+    fn new(opened: Opened, file: &SourceFile) -> Result<Self, LandingFileError> {
+        let stream = stream::Stream::new_stream_decoder(XZ_MEMORY, stream::CONCATENATED);
+        let stream = stream.map_err(|error| undecompressed(file, &error))?;
+        Ok(Self {
+            decoder: XzDecoder::new_stream(opened, stream),
+            file: file.clone(),
+        })
+    }
+}
+
+impl Read for Xz {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.decoder.read(buffer).map_err(|error| {
+            let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+            if cause != Some(&stream::Error::MemLimit) {
+                return error;
+            }
+            let message = format!(
+                "decompressing the file takes more than {} MiB of memory; compress it with a \
+                 smaller dictionary, as `xz -6` does",
+                XZ_MEMORY >> 20
+            );
+            self.file.fault(self.file.error(None, message))
+        })
+    }
+}
+
+fn undecompressed(file: &SourceFile, error: &dyn std::error::Error) -> LandingFileError {
+    file.error(None, format!("the file cannot be decompressed: {error}"))
+}
+
 /// The file's text: decompressed by its extension, without a byte order mark.
 pub(super) fn open(file: &SourceFile) -> Result<Box<dyn BufRead + Send>, LandingFileError> {
     let compression = COMPRESSED
@@ -24,9 +68,13 @@ pub(super) fn open(file: &SourceFile) -> Result<Box<dyn BufRead + Send>, Landing
         .map_or(FileCompressionType::UNCOMPRESSED, |(_, compression)| {
             compression
         });
-    let text = compression
-        .convert_read(file.open()?)
-        .map_err(|error| file.error(None, format!("the file cannot be decompressed: {error}")))?;
+    let opened = file.open()?;
+    let text: Box<dyn Read + Send> = match compression == FileCompressionType::XZ {
+        true => Box::new(Xz::new(opened, file)?),
+        false => compression
+            .convert_read(opened)
+            .map_err(|error| undecompressed(file, &error))?,
+    };
     let mut reader = BufReader::with_capacity(BUFFER, text);
     let start = reader.fill_buf().map_err(|error| io(file, &error))?;
     if start.starts_with(BYTE_ORDER_MARK) {

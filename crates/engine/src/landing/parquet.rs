@@ -3,6 +3,10 @@
 //! Bytes are fetched here rather than by an object store, which would open a file by its path
 //! for each range and not notice that it has become another one.
 
+mod blame;
+mod footer;
+mod promote;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -36,6 +40,8 @@ use futures::future::BoxFuture;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use promote::promote;
+
 use crate::landing::source::{Opened, SourceFile};
 use crate::{Error, LandingFileError};
 
@@ -45,35 +51,40 @@ pub(super) struct ParquetTable {
     schema: SchemaRef,
     files: Vec<PartitionedFile>,
     rows: usize,
+    /// Of all pages, before they were compressed.
+    bytes: usize,
     sources: Arc<Sources>,
 }
 
 /// A table over `files`: the columns of all of them, NULL where a file has none of that name.
 pub(super) fn open(files: Vec<SourceFile>) -> std::result::Result<ParquetTable, Error> {
     let mut columns: Vec<(Field, String)> = Vec::new();
-    let (mut rows, mut opened) = (0, Vec::with_capacity(files.len()));
+    let (mut rows, mut bytes, mut opened) = (0, 0_usize, Vec::with_capacity(files.len()));
     let mut sources = HashMap::with_capacity(files.len());
     for file in files {
-        let (schema, count, meta) = look_at(&file)?;
+        let (metadata, meta) = look_at(&file)?;
+        let schema = metadata.schema();
         for field in schema.fields() {
             match columns
-                .iter()
+                .iter_mut()
                 .find(|(known, _)| known.name() == field.name())
             {
                 None => columns.push((clean(field), file.name.clone())),
-                Some((known, _)) if known.data_type() == clean(field).data_type() => {}
                 Some((known, first)) => {
-                    let message = format!(
-                        "column {:?} is {} here and {} in {first}",
-                        known.name(),
-                        field.data_type(),
-                        known.data_type()
-                    );
-                    return Err(file.error(None, message).into());
+                    let found = clean(field);
+                    let (name, before, here) = (known.name(), known.data_type(), found.data_type());
+                    let Some(wider) = promote(before, here) else {
+                        let message =
+                            format!("column {name:?} is {here} here and {before} in {first}");
+                        return Err(file.error(None, message).into());
+                    };
+                    *known = Field::new(name, wider, true);
                 }
             }
         }
+        let (count, size) = extent(metadata.metadata());
         rows += count;
+        bytes = bytes.saturating_add(size);
         sources.insert(meta.location.clone(), file);
         opened.push(PartitionedFile::new_from_meta(meta));
     }
@@ -82,18 +93,22 @@ pub(super) fn open(files: Vec<SourceFile>) -> std::result::Result<ParquetTable, 
         schema: Arc::new(Schema::new(fields)),
         files: opened,
         rows,
-        sources: Arc::new(Sources(sources)),
+        bytes,
+        sources: Arc::new(Sources {
+            files: sources,
+            opened: Arc::default(),
+        }),
     })
 }
 
 fn look_at(
     file: &SourceFile,
-) -> std::result::Result<(SchemaRef, usize, ObjectMeta), LandingFileError> {
+) -> std::result::Result<(ArrowReaderMetadata, ObjectMeta), LandingFileError> {
     let invalid = |message: String| file.error(None, message);
     let opened = file.open()?;
+    check_footer(file, &opened)?;
     let metadata = ArrowReaderMetadata::load(opened.file(), ArrowReaderOptions::new())
         .map_err(|error| invalid(format!("this is not a Parquet file: {error}")))?;
-    let rows = usize::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or_default();
     let location = Path::from_absolute_path(&file.path)
         .map_err(|error| invalid(format!("the file's name cannot be used: {error}")))?;
     let last_modified = chrono::DateTime::UNIX_EPOCH;
@@ -104,25 +119,56 @@ fn look_at(
         e_tag: None,
         version: None,
     };
-    Ok((Arc::clone(metadata.schema()), rows, meta))
+    Ok((metadata, meta))
+}
+
+/// Rows of a file, and bytes of its pages before they were compressed.
+fn extent(metadata: &ParquetMetaData) -> (usize, usize) {
+    let count = |value: i64| usize::try_from(value).unwrap_or_default();
+    let groups = metadata.row_groups().iter();
+    let bytes = groups.map(|group| count(group.total_byte_size()));
+    let rows = count(metadata.file_metadata().num_rows());
+    (rows, bytes.fold(0, usize::saturating_add))
+}
+
+fn check_footer(file: &SourceFile, opened: &Opened) -> std::result::Result<(), LandingFileError> {
+    let invalid = |message: &str| file.error(None, message);
+    let unreadable =
+        |error: std::io::Error| file.error(None, format!("the file cannot be read: {error}"));
+    let mut tail = [0; footer::TAIL];
+    let Some(end) = file.size.checked_sub(tail.len() as u64) else {
+        return Err(invalid("this is not a Parquet file: it is too short"));
+    };
+    let handle = opened.file();
+    handle.read_exact_at(&mut tail, end).map_err(unreadable)?;
+    let length = footer::length(tail, file.size).map_err(invalid)?;
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    handle
+        .read_exact_at(&mut bytes, end - length)
+        .map_err(unreadable)?;
+    footer::check(&bytes).map_err(invalid)
 }
 
 /// Opens the files of a table.
 #[derive(Debug)]
-struct Sources(HashMap<Path, SourceFile>);
+struct Sources {
+    files: HashMap<Path, SourceFile>,
+    opened: Arc<blame::Opened>,
+}
 
 impl ParquetFileReaderFactory for Sources {
     fn create_reader(
         &self,
-        _partition: usize,
+        partition: usize,
         file: PartitionedFile,
         _hint: Option<usize>,
         _metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let location = &file.object_meta.location;
-        let source = self.0.get(location).ok_or_else(|| {
+        let source = self.files.get(location).ok_or_else(|| {
             DataFusionError::Internal(format!("{location} is no file of this table"))
         })?;
+        self.opened.add(partition, source);
         Ok(Box::new(Reader {
             source: source.clone(),
             opened: None,
@@ -245,6 +291,13 @@ impl TableProvider for ParquetTable {
         TableType::Base
     }
 
+    fn statistics(&self) -> Option<Statistics> {
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        statistics.num_rows = Precision::Exact(self.rows);
+        statistics.total_byte_size = Precision::Inexact(self.bytes);
+        Some(statistics)
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,
@@ -252,7 +305,10 @@ impl TableProvider for ParquetTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let options = state.config_options().execution.parquet.clone();
+        let mut options = state.config_options().execution.parquet.clone();
+        // Nothing is sought in landing files: whatever else they have beside their pages can only
+        // be wrong.
+        (options.enable_page_index, options.bloom_filter_on_read) = (false, false);
         let source = ParquetSource::new(Arc::clone(&self.schema))
             .with_table_parquet_options(datafusion::config::TableParquetOptions {
                 global: options,
@@ -272,6 +328,10 @@ impl TableProvider for ParquetTable {
                 .with_projection_indices(projection.cloned())?
                 .with_limit(limit)
                 .build();
-        Ok(DataSourceExec::from_data_source(config))
+        let blaming = blame::Blaming {
+            inner: Arc::new(config),
+            opened: Arc::clone(&self.sources.opened),
+        };
+        Ok(DataSourceExec::from_data_source(blaming))
     }
 }

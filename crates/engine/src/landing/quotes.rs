@@ -16,6 +16,9 @@ use crate::landing::source::SourceFile;
 /// here instead of filling the memory.
 const LONGEST: u64 = 64 << 20;
 
+/// Fields of the first record.
+const COLUMNS: u64 = 10_000;
+
 /// The text of a CSV file, unchanged.
 pub(super) struct Quotes<R> {
     text: R,
@@ -33,6 +36,19 @@ impl<R: BufRead> Quotes<R> {
             scan: Scan::new(division),
             seen: 0,
         }
+    }
+}
+
+impl<R> Quotes<R> {
+    /// Bytes that have been looked at.
+    pub(super) fn bytes(&self) -> usize {
+        usize::try_from(self.scan.offset).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes of the buffer up to the end of the last record that ends in it.
+    pub(super) fn whole_records(&self) -> usize {
+        let start = self.scan.offset - self.seen as u64;
+        usize::try_from(self.scan.record.saturating_sub(start)).unwrap_or(0)
     }
 }
 
@@ -97,6 +113,8 @@ struct Scan {
     record: u64,
     /// Where the last quoted field starts.
     quote: u64,
+    /// Delimiters of the first record, as long as it has not ended.
+    delimiters: Option<u64>,
 }
 
 impl Scan {
@@ -107,6 +125,7 @@ impl Scan {
             offset: 0,
             record: 0,
             quote: 0,
+            delimiters: Some(0),
         }
     }
 
@@ -124,7 +143,7 @@ impl Scan {
                 }
                 State::InComment => self.comment(text),
                 // A comment starts at the start of a line, so every line has to be looked at.
-                _ if self.division.comment.is_some() => {
+                _ if self.division.comment.is_some() || self.delimiters.is_some() => {
                     self.byte(text[0]);
                     1
                 }
@@ -132,6 +151,12 @@ impl Scan {
             };
             text = &text[count..];
             self.offset += count as u64;
+        }
+        if self.delimiters.is_some_and(|count| count >= COLUMNS) {
+            return Err(Fault {
+                offset: self.record,
+                message: format!("the first record has more than {COLUMNS} fields"),
+            });
         }
         if self.offset - self.record > LONGEST {
             let message = format!("a record is longer than {} MiB", LONGEST >> 20);
@@ -179,9 +204,7 @@ impl Scan {
             }
             state => {
                 self.state = state;
-                if state == State::StartOfRecord {
-                    self.record = self.offset + 1;
-                }
+                self.ended(byte);
             }
         }
         Ok(())
@@ -220,9 +243,24 @@ impl Scan {
             self.state = State::InComment;
             return;
         }
+        let is_blank = self.state == State::StartOfRecord && matches!(byte, b'\n' | b'\r');
         self.state = self.after(byte);
+        if is_blank {
+            self.record = self.offset + 1;
+        } else {
+            self.ended(byte);
+        }
+    }
+
+    /// After a byte that ends a field or a record.
+    fn ended(&mut self, byte: u8) {
         if self.state == State::StartOfRecord {
             self.record = self.offset + 1;
+            self.delimiters = None;
+        } else if byte == self.division.delimiter
+            && let Some(count) = &mut self.delimiters
+        {
+            *count += 1;
         }
     }
 

@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::fmt;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
+use datafusion::common::stats::Precision;
+use datafusion::common::{Result, Statistics};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
@@ -39,17 +41,37 @@ pub(super) trait TextFile: fmt::Debug + Send + Sync + 'static {
     ) -> std::result::Result<(), LandingFileError>;
 }
 
+/// How large records are, from those that were looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sampled {
+    pub(super) records: usize,
+    pub(super) bytes: usize,
+}
+
+impl AddAssign for Sampled {
+    fn add_assign(&mut self, other: Self) {
+        self.records = self.records.saturating_add(other.records);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
 /// Text files as one table.
 #[derive(Debug)]
 pub(super) struct TextTable<F> {
     schema: SchemaRef,
+    sampled: Sampled,
     /// Files of each partition.
     partitions: Vec<Arc<Vec<F>>>,
 }
 
 impl<F: TextFile> TextTable<F> {
     /// A table with `schema` over `files`, read by at most `partitions` threads at once.
-    pub(super) fn new(schema: SchemaRef, mut files: Vec<F>, partitions: usize) -> Self {
+    pub(super) fn new(
+        schema: SchemaRef,
+        mut files: Vec<F>,
+        partitions: usize,
+        sampled: Sampled,
+    ) -> Self {
         let count = partitions.clamp(1, files.len().max(1));
         let mut groups: Vec<(u64, Vec<F>)> = (0..count).map(|_| (0, Vec::new())).collect();
         files.sort_by_key(|file| std::cmp::Reverse(file.size()));
@@ -63,7 +85,11 @@ impl<F: TextFile> TextTable<F> {
             .into_iter()
             .map(|(_, group)| Arc::new(group))
             .collect();
-        Self { schema, partitions }
+        Self {
+            schema,
+            sampled,
+            partitions,
+        }
     }
 
     #[cfg(test)]
@@ -84,6 +110,14 @@ impl<F: TextFile> TableProvider for TextTable<F> {
 
     fn table_type(&self) -> TableType {
         TableType::Base
+    }
+
+    /// Of the sample: only how large a record is can be told.
+    fn statistics(&self) -> Option<Statistics> {
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        statistics.num_rows = Precision::Inexact(self.sampled.records);
+        statistics.total_byte_size = Precision::Inexact(self.sampled.bytes);
+        Some(statistics)
     }
 
     async fn scan(

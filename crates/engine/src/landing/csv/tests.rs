@@ -86,6 +86,61 @@ fn types_are_inferred_and_empty_cells_are_null() {
 }
 
 #[test]
+fn moments_are_told_from_readings_of_a_clock() {
+    let text = "a,b,c,d\n\
+                2026-01-02T03:04:05+02:00,2026-01-02 03:04:05,2026-01-02T03:04:05Z,2026-01-02\n\
+                2026-01-02T03:04:05.5Z,,2026-01-02T03:04:05,2026-01-02 03:04:05\n";
+    rows(
+        &[("a.csv", text)],
+        &options(),
+        &expect![[r#"
+            +--------------------------+---------------------+----------------------+---------------------+
+            | a                        | b                   | c                    | d                   |
+            +--------------------------+---------------------+----------------------+---------------------+
+            | 2026-01-02T01:04:05Z     | 2026-01-02T03:04:05 | 2026-01-02T03:04:05Z | 2026-01-02T00:00:00 |
+            | 2026-01-02T03:04:05.500Z |                     | 2026-01-02T03:04:05  | 2026-01-02T03:04:05 |
+            +--------------------------+---------------------+----------------------+---------------------+
+        "#]],
+    );
+    let files = [
+        ("a.csv", "t\n2026-01-02T03:04:05Z\n"),
+        ("b.csv", "t\n2026-01-02T03:04:05\n"),
+    ];
+    let message = error(&files, &options());
+    assert!(message.contains("declare it with types"), "{message}");
+}
+
+#[test]
+fn batches_have_fewer_records_where_they_are_large() {
+    let line = format!("{},1\n", "x".repeat(1 << 20));
+    let (_zone, files) = Zone::new(&[("a.csv", &format!("t,n\n{}", line.repeat(60)))]);
+    let table = open(files, &options(), 1).unwrap();
+    let mut sizes = Vec::new();
+    for file in table.files() {
+        let mut sink = |batch: RecordBatch| {
+            sizes.push(batch.num_rows());
+            true
+        };
+        file.read(&table.schema(), &[0, 1], 8192, &mut sink)
+            .unwrap();
+    }
+    assert_eq!(sizes.iter().sum::<usize>(), 60);
+    assert!(sizes.iter().all(|rows| *rows < 20), "{sizes:?}");
+}
+
+#[test]
+fn a_first_record_with_very_many_fields_is_refused() {
+    for text in [
+        ",".repeat(20_000),
+        format!("\n\n{}", ",".repeat(20_000)),
+        "\"a\",".repeat(20_000),
+    ] {
+        let message = error(&[("a.csv", &text)], &options());
+        assert!(message.contains("more than 10000 fields"), "{message}");
+    }
+}
+
+#[test]
 fn columns_of_several_files_are_matched_by_name() {
     rows(
         &[
