@@ -210,13 +210,22 @@ fn check_snapshot(scope: &RunScope, table: &LoadedTable, snapshot: &Snapshot) ->
         let what = format!("add a second snapshot: {id} has to be discarded first");
         return Err(forbidden(scope, &what));
     }
-    // A run may build on what `main` was when it began: publishing decides what that means.
+    // A run may build on what `main` was when it began: publishing decides what that means. Where
+    // `main` does not come from there any more, the run lost a race and may try again.
     let main = ancestors(metadata, head(metadata, MAIN_BRANCH)).map(Snapshot::snapshot_id);
     let branch = head(metadata, &scope.run_id.branch());
     let mut bases = main.chain(branch);
     if let Some(parent) = snapshot.parent_snapshot_id()
         && bases.all(|base| base != parent)
     {
+        if metadata
+            .history()
+            .iter()
+            .any(|was| was.snapshot_id == parent)
+        {
+            let message = format!("main was set back from snapshot {parent}");
+            return Err(Error::commit_failed(&table.ident, message));
+        }
         let what = format!("build on snapshot {parent}, which is on neither main nor its branch");
         return Err(forbidden(scope, &what));
     }

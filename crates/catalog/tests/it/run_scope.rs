@@ -440,3 +440,25 @@ async fn a_run_may_build_on_what_main_was() {
     ]);
     commit(&lake, updates).await.ok();
 }
+
+#[tokio::test]
+async fn a_run_whose_base_was_set_back_has_lost_a_race() {
+    let lake = lake().await;
+    let before = lake.metadata(TABLE).await.current_snapshot_id().unwrap();
+    lake.append(TABLE, "b", 1).await;
+    let metadata = lake.metadata(TABLE).await;
+    let base = metadata.current_snapshot_id();
+    let back = json!([set_ref("main", before)]);
+    lake.commit(&user(), TABLE, json!([]), back).await.ok();
+    let snapshot = lake
+        .run_snapshot(run_id(1), TABLE, &metadata, base, Write::Overwrite(1))
+        .await;
+    let updates = json!([
+        add_snapshot(&snapshot),
+        set_ref(&run_id(1).branch(), snapshot.snapshot_id())
+    ]);
+    let message = commit(&lake, updates)
+        .await
+        .fails(409, "CommitFailedException");
+    assert!(message.contains("set back"), "{message}");
+}

@@ -75,13 +75,16 @@ impl Task {
             }
             // An end is all that gets here; anything else is no success.
             RunState::Failed | RunState::Queued | RunState::Running => {
-                self.discard().await?;
                 let failure = outcome.failure.clone().unwrap_or_else(|| {
                     RunFailure::new(
                         "INTERNAL",
                         "the executor reported a failure without a reason",
                     )
                 });
+                if failure.code == CONFLICT {
+                    return self.settle_conflict(outcome, failure).await;
+                }
+                self.discard().await?;
                 Ok(Settled::End(self.ended(
                     outcome,
                     RunStatus::Failed,
@@ -89,6 +92,25 @@ impl Task {
                 )))
             }
         }
+    }
+
+    /// The table moved under the run: before its commit, as the run itself noticed, or after it.
+    async fn settle_conflict(
+        &self,
+        outcome: &RunOutcome,
+        failure: RunFailure,
+    ) -> Result<Settled, Halt> {
+        // What an attempt left must never mix with the rows of the next.
+        let removed = self.discard().await?;
+        if removed == Removed::Yes && self.is_cancelled().await? {
+            let end = self.ended(outcome, RunStatus::Cancelled, None);
+            return Ok(Settled::End(end));
+        }
+        if removed == Removed::Yes && self.run.attempt < ATTEMPTS {
+            return Ok(Settled::Again);
+        }
+        let end = self.ended(outcome, RunStatus::Failed, Some(failure));
+        Ok(Settled::End(end))
     }
 
     async fn settle_success(&self, outcome: &RunOutcome) -> Result<Settled, Halt> {
@@ -120,17 +142,8 @@ impl Task {
                 None,
             ))),
             Published::Conflict(message) => {
-                // What an attempt left must never mix with the rows of the next.
-                let removed = self.discard().await?;
-                if removed == Removed::Yes && self.run.attempt < ATTEMPTS {
-                    return Ok(Settled::Again);
-                }
                 let failure = RunFailure::new(CONFLICT, message);
-                Ok(Settled::End(self.ended(
-                    outcome,
-                    RunStatus::Failed,
-                    Some(failure),
-                )))
+                self.settle_conflict(outcome, failure).await
             }
             Published::No(failure) => {
                 self.discard().await?;

@@ -1,4 +1,6 @@
-use rat_types::{QualityResult, QualityStatus, RunState, RunStatus, Severity};
+use rat_types::{
+    QualityResult, QualityStatus, RunFailure, RunRequest, RunState, RunStatus, Severity,
+};
 
 use crate::fake::outcome;
 use crate::lake::{Client, Write};
@@ -175,6 +177,34 @@ async fn a_run_that_meets_somebody_else_twice_fails() {
     assert_eq!(run.error.unwrap().code, "CONFLICT");
     assert_eq!(world.rows(&table).await, Some(3 + 1 + 1));
     assert!(world.has_no_leftovers().await);
+}
+
+// The tests of conflicts moved the table after the run's commit only, and most of a run's time is
+// before it.
+#[tokio::test]
+async fn a_run_that_notices_somebody_else_by_itself_is_executed_once_more_too() {
+    let mut world = World::new().await;
+    let table = world.pipeline("bronze.orders", "SELECT 1 AS id").await;
+    let lost = |request: &RunRequest| {
+        let mut outcome = outcome(request.run_id, RunState::Failed);
+        outcome.failure = Some(RunFailure::new("CONFLICT", "its base has changed"));
+        outcome
+    };
+    let first = world.running(&table).await;
+    world.report(lost(&first)).await;
+    let second = world.taken().await;
+    assert_eq!((second.run_id, second.attempt), (first.run_id, 2));
+    let fresh = world.execute(&second, Write::Overwrite).await;
+    world.report(fresh).await;
+    assert_eq!(world.ended(first.run_id).await.status, RunStatus::Success);
+
+    let first = world.running(&table).await;
+    world.report(lost(&first)).await;
+    let second = world.taken().await;
+    world.report(lost(&second)).await;
+    let run = world.ended(first.run_id).await;
+    assert_eq!((run.status, run.attempt), (RunStatus::Failed, 2));
+    assert_eq!(run.error.unwrap().code, "CONFLICT");
 }
 
 #[tokio::test]
