@@ -40,11 +40,12 @@ pub use down::{AuthenticationDown, EnforcementDown};
 pub use middleware::authentication::{
     ApiKey, AuthenticationError, Authenticator, Verification, Verified,
 };
+pub use middleware::request_id::current_request_id;
 pub use route::{Guard, ROUTES, Route};
 pub use router::router;
 pub use slot::{
-    CloudCredentials, Credentials, CredentialsRequest, Grant, GrantFilter, GrantPermission, Grantee,
-    Holder, NewGrant, NoCredentials, NoPlugins, NoSharing, Plugins, ReloadError, Reloaded, Sharing,
-    SlotError, SlotState,
+    CloudCredentials, Credentials, CredentialsRequest, Grant, GrantFilter, GrantPermission,
+    Grantee, Holder, NewGrant, NoCredentials, NoPlugins, NoSharing, Plugins, ReloadError, Reloaded,
+    Sharing, SlotError, SlotState,
 };
 pub use state::{AppState, Config, Parts};

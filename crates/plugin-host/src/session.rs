@@ -10,7 +10,7 @@ mod grpc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use rat_config::{PluginAddress, Protocol};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,9 @@ use crate::call::{Cause, Method};
 use crate::dial::{self, Endpoint};
 use crate::options::Options;
 use crate::tls::Tls;
+
+/// Tells the plugin which request it is asked for, so that its log can be joined with ours.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What all connections to one plugin share.
 #[derive(Debug)]

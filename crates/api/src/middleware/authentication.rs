@@ -204,6 +204,7 @@ pub(crate) async fn apply(
         Ok(Verified { identity, by }) => {
             // With the request's id, which is in the span: every answer can be traced to this.
             tracing::debug!(
+                target: "rat::auth",
                 user = identity.user_id,
                 by = by.as_str(),
                 age_ms = u64::try_from(by.age().as_millis()).unwrap_or(u64::MAX),

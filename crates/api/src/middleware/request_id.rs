@@ -24,6 +24,16 @@ impl RequestId {
     }
 }
 
+tokio::task_local! {
+    static CURRENT: HeaderValue;
+}
+
+/// The id of the request that is worked on, for what is asked of others on its behalf; `None`
+/// outside of a request.
+pub fn current_request_id() -> Option<HeaderValue> {
+    CURRENT.try_with(HeaderValue::clone).ok()
+}
+
 /// The layer.
 pub(crate) async fn assign(mut request: Request, next: Next) -> Response {
     let id = RequestId(match request.headers().get(HEADER) {
@@ -32,7 +42,7 @@ pub(crate) async fn assign(mut request: Request, next: Next) -> Response {
     });
     request.headers_mut().insert(HEADER, id.0.clone());
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
+    let mut response = CURRENT.scope(id.0.clone(), next.run(request)).await;
     response.headers_mut().insert(HEADER, id.0);
     response
 }

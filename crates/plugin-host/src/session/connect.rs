@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::{Wire, header, milliseconds_until, stranger};
+use super::{REQUEST_ID, Wire, header, milliseconds_until, stranger};
 use crate::call::{Cause, Method, code_of};
 use crate::dial::Endpoint;
 use crate::frame::{Frames, frame};
@@ -185,7 +185,11 @@ impl Session {
         kind: &'static str,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, Cause> {
-        Request::post(method.path)
+        let mut request = Request::post(method.path);
+        if let Some(id) = rat_api::current_request_id() {
+            request = request.header(REQUEST_ID, id);
+        }
+        request
             .header(HOST, header(self.wire.authority.clone()))
             .header(CONTENT_TYPE, kind)
             .header("connect-protocol-version", "1")

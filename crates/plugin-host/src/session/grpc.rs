@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::{Wire, header, milliseconds_until, stranger};
+use super::{REQUEST_ID, Wire, header, milliseconds_until, stranger};
 use crate::call::{Cause, Method};
 use crate::dial::Endpoint;
 use crate::frame::{Frames, frame};
@@ -138,6 +138,9 @@ impl Session {
             .header(CONTENT_TYPE, "application/grpc")
             .header("te", "trailers")
             .header("user-agent", concat!("ratd/", env!("CARGO_PKG_VERSION")));
+        if let Some(id) = rat_api::current_request_id() {
+            request = request.header(REQUEST_ID, id);
+        }
         if let Some(deadline) = deadline {
             let timeout = format!("{}m", milliseconds_until(deadline).min(99_999_999));
             request = request.header("grpc-timeout", header(timeout));
