@@ -65,19 +65,29 @@ fn find_program(name: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-/// PyIceberg and DuckDB in a virtual environment of the tests' own, made on first use.
+/// What the tests and the example in Python need.
+const REQUIREMENTS: [&str; 2] = [
+    "crates/acceptance/python/requirements.txt",
+    "examples/plugins/auth-static-python/requirements.txt",
+];
+
+/// PyIceberg, DuckDB and grpcio in a virtual environment of the tests' own, made on first use.
 fn python(root: &Path) -> Result<Capability> {
-    let tests = "interoperability with PyIceberg and DuckDB";
-    let requirements = root.join("crates/acceptance/python/requirements.txt");
+    let tests = "interoperability with PyIceberg and DuckDB, the plugin in Python";
+    let requirements = REQUIREMENTS.map(|file| root.join(file));
     let folder = root.join("target/acceptance-venv");
     let interpreter = folder.join("bin/python");
-    let wanted = std::fs::read_to_string(&requirements)
-        .with_context(|| format!("failed to read {}", requirements.display()))?;
+    let mut wanted = String::new();
+    for file in &requirements {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("failed to read {}", file.display()))?;
+        wanted.push_str(&text);
+    }
     let stamp = folder.join("installed.txt");
     let problem = if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
         None
     } else {
-        say("installing PyIceberg and DuckDB for the interoperability tests");
+        say("installing PyIceberg, DuckDB and grpcio for the tests in Python");
         match install(&folder, &interpreter, &requirements) {
             Ok(()) => {
                 std::fs::write(&stamp, &wanted).context("failed to write the venv's stamp")?;
@@ -97,7 +107,7 @@ fn python(root: &Path) -> Result<Capability> {
     })
 }
 
-fn install(folder: &Path, interpreter: &Path, requirements: &Path) -> Result<()> {
+fn install(folder: &Path, interpreter: &Path, requirements: &[PathBuf]) -> Result<()> {
     quiet(
         Command::new("python3")
             .args(["-m", "venv", "--clear"])
@@ -112,11 +122,10 @@ fn install(folder: &Path, interpreter: &Path, requirements: &Path) -> Result<()>
                 "install",
                 "--quiet",
                 "--disable-pip-version-check",
-                "-r",
             ])
-            .arg(requirements),
+            .args(requirements.iter().flat_map(|file| [Path::new("-r"), file])),
     )
-    .context("PyIceberg and DuckDB could not be installed from PyPI")
+    .context("PyIceberg, DuckDB and grpcio could not be installed from PyPI")
 }
 
 fn quiet(command: &mut Command) -> Result<()> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod documented;
+mod examples;
 mod fake;
 mod faults;
 mod good;
