@@ -33,6 +33,8 @@ pub struct Options {
     pub database: Database,
     /// Lines that are added to the configuration.
     pub settings: String,
+    /// The lake's folder, if it is not the stack's own.
+    pub lake: Option<PathBuf>,
 }
 
 /// One of the daemons.
@@ -107,11 +109,13 @@ impl Stack {
             Database::Sqlite => format!("sqlite:{folder}/rat.db"),
             Database::Postgres(url) => url.clone(),
         };
-        let extra = &options.settings;
+        let lake = options.lake.clone();
+        let lake = lake.unwrap_or_else(|| self.path().join("lake"));
+        let (lake, extra) = (lake.display(), &options.settings);
         let text = format!(
             "server:\n  internal_socket: unix:{folder}/internal.sock\n  rate_limit: off\n\
              database:\n  url: \"{database}\"\n\
-             storage:\n  url: \"file://{folder}/lake\"\n\
+             storage:\n  url: \"file://{lake}\"\n\
              runner:\n  address: unix:{folder}/runner.sock\n\
              ratq:\n  address: unix:{folder}/ratq.sock\n\
              {extra}"
