@@ -1,6 +1,6 @@
 //! A lake in memory, for tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -37,6 +37,11 @@ impl FakeTables {
 impl Tables for FakeTables {
     async fn load(&self, ident: &TableIdent) -> Result<Option<Arc<dyn TableProvider>>, Error> {
         Ok(self.0.get(ident).cloned())
+    }
+
+    async fn namespaces(&self) -> Result<Vec<NamespaceName>, Error> {
+        let names: BTreeSet<_> = self.0.keys().map(|ident| ident.namespace.clone()).collect();
+        Ok(names.into_iter().collect())
     }
 
     async fn names(&self, namespace: &NamespaceName) -> Vec<TableIdent> {

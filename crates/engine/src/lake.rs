@@ -36,6 +36,10 @@ impl Tables for LakeTables {
         Ok(table.map(|table| Arc::new(table) as Arc<dyn TableProvider>))
     }
 
+    async fn namespaces(&self) -> Result<Vec<NamespaceName>, Error> {
+        Ok(self.client.list_namespaces().await?)
+    }
+
     async fn names(&self, namespace: &NamespaceName) -> Vec<TableIdent> {
         let layers = Layer::ALL.map(|layer| self.client.list_tables(namespace, layer));
         join_all(layers)
@@ -86,6 +90,10 @@ impl Tables for LakeRun {
         let Some(table) = table else { return Ok(None) };
         let table = LakeTable::new(ident.clone(), table, &At::Main).await?;
         Ok(Some(Arc::new(table)))
+    }
+
+    async fn namespaces(&self) -> Result<Vec<NamespaceName>, Error> {
+        self.tables.namespaces().await
     }
 
     async fn names(&self, namespace: &NamespaceName) -> Vec<TableIdent> {

@@ -23,6 +23,7 @@ mod read_only;
 mod run;
 mod samples;
 mod session;
+mod spill;
 mod statement;
 mod stop;
 mod tables;

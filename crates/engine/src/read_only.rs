@@ -27,10 +27,13 @@ use crate::Error;
 use crate::lake::LakeTables;
 use crate::limits::Limits;
 use crate::session::Sessions;
-use crate::statement::{self, Purpose};
+use crate::statement::{self, Purpose, ShowTables};
 use crate::tables::{Pinned, Tables, ident_of, pin};
 use crate::threads::Hold;
 use crate::workers::{self, Streams};
+
+/// Namespaces whose tables are asked for at the same time.
+const LISTED_AT_ONCE: usize = 4;
 
 /// Limits of read-only queries.
 #[derive(Debug, Clone)]
@@ -160,8 +163,8 @@ impl ReadOnlySession {
         max_rows: u64,
         tables: &dyn Tables,
     ) -> Result<SendableRecordBatchStream, Error> {
-        if statement::is_show_tables(sql) {
-            return names(&tables.names(namespace).await);
+        if let Some(asked) = statement::show_tables(sql) {
+            return names(&list(tables, asked).await?);
         }
         let parsed = statement::parse(sql, Purpose::Query)?;
         let mut wanted = BTreeSet::new();
@@ -179,7 +182,9 @@ impl ReadOnlySession {
         );
         if is_rows {
             // One row more than wanted tells whether there are more.
-            let fetch = usize::try_from(max_rows.saturating_add(1)).unwrap_or(usize::MAX);
+            // A plan counts rows as an SQL number.
+            let fetch = max_rows.saturating_add(1).min(i64::MAX.unsigned_abs());
+            let fetch = usize::try_from(fetch).unwrap_or(usize::MAX);
             plan = LogicalPlanBuilder::from(plan)
                 .limit(0, Some(fetch))?
                 .build()?;
@@ -191,6 +196,21 @@ impl ReadOnlySession {
         let rows = futures::stream::iter(streams).flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
+}
+
+/// The tables that somebody asks for, sorted by name.
+async fn list(tables: &dyn Tables, asked: ShowTables) -> Result<Vec<TableIdent>, Error> {
+    let namespaces = match asked {
+        ShowTables::All => tables.namespaces().await?,
+        ShowTables::Of(namespace) => vec![namespace],
+    };
+    let names = futures::stream::iter(&namespaces)
+        .map(|namespace| tables.names(namespace))
+        .buffered(LISTED_AT_ONCE);
+    let names: Vec<Vec<TableIdent>> = names.collect().await;
+    let mut names = names.concat();
+    names.sort();
+    Ok(names)
 }
 
 /// The names of tables as rows.

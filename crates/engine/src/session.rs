@@ -27,6 +27,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart};
 use rat_types::{NamespaceName, TableIdent};
 
+use crate::spill::SpillFolder;
 use crate::statement::{self, Purpose};
 use crate::{Error, constants, literals, types};
 
@@ -42,6 +43,7 @@ const CALLS: &str = "landing";
 pub(crate) struct Sessions {
     runtime: Arc<RuntimeEnv>,
     target_partitions: usize,
+    spill: Arc<SpillFolder>,
 }
 
 impl Sessions {
@@ -50,14 +52,14 @@ impl Sessions {
         spill_dir: &Path,
         target_partitions: usize,
     ) -> Result<Self, Error> {
-        std::fs::create_dir_all(spill_dir).map_err(|error| {
+        let spill = SpillFolder::create(spill_dir).map_err(|error| {
             let folder = spill_dir.display();
             Error::internal(format!(
-                "the folder for spilled data, {folder}, cannot be made: {error}"
+                "the folder for spilled data, {folder}, cannot be used: {error}"
             ))
         })?;
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_limit), NAMED_CONSUMERS);
-        let mode = DiskManagerMode::Directories(vec![spill_dir.to_owned()]);
+        let mode = DiskManagerMode::Directories(vec![spill.path().to_owned()]);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
@@ -65,6 +67,7 @@ impl Sessions {
         Ok(Self {
             runtime,
             target_partitions: target_partitions.max(1),
+            spill: Arc::new(spill),
         })
     }
 
@@ -92,6 +95,7 @@ impl Sessions {
             namespace: namespace.clone(),
             widths: HashMap::new(),
             row_bytes: 0,
+            _spill: Arc::clone(&self.spill),
         }
     }
 }
@@ -104,6 +108,7 @@ pub(crate) struct Session {
     widths: HashMap<[String; 3], usize>,
     /// Bytes of one row of each of the tables together, as far as they are known.
     row_bytes: usize,
+    _spill: Arc<SpillFolder>,
 }
 
 impl Session {

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use rat_pipeline::{MAX_SQL_NESTING, check_sql_text, check_sql_tree};
+use rat_types::NamespaceName;
 
 use crate::Error;
 use crate::landing::Call;
@@ -59,11 +60,34 @@ impl Purpose {
     }
 }
 
-/// Whether `sql` asks for the names of the tables. Anything that qualifies the question is left
-/// to [`parse`], which refuses it.
-pub(crate) fn is_show_tables(sql: &str) -> bool {
-    let words = sql.trim().trim_end_matches(';').split_whitespace();
-    words.map(str::to_ascii_lowercase).eq(["show", "tables"])
+/// Whose tables a statement asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ShowTables {
+    /// `SHOW TABLES`
+    All,
+    /// `SHOW TABLES FROM namespace`
+    Of(NamespaceName),
+}
+
+/// Whether `sql` asks for the names of the tables. Anything that qualifies the question in another
+/// way is left to [`parse`], which refuses it.
+pub(crate) fn show_tables(sql: &str) -> Option<ShowTables> {
+    let words: Vec<&str> = sql
+        .trim()
+        .trim_end_matches(';')
+        .split_whitespace()
+        .collect();
+    let is = |word: &str, expected: &str| word.eq_ignore_ascii_case(expected);
+    match words.as_slice() {
+        [show, tables] if is(show, "show") && is(tables, "tables") => Some(ShowTables::All),
+        [show, tables, from, namespace]
+            if is(show, "show") && is(tables, "tables") && (is(from, "from") || is(from, "in")) =>
+        {
+            let name = namespace.trim_matches('"').parse().ok()?;
+            Some(ShowTables::Of(name))
+        }
+        _ => None,
+    }
 }
 
 /// Parses exactly one query.

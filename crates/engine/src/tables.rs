@@ -21,6 +21,9 @@ pub(crate) trait Tables: fmt::Debug + Send + Sync {
     /// The table as it is on `main` now; `None` if there is none, or the caller may not know.
     async fn load(&self, ident: &TableIdent) -> Result<Option<Arc<dyn TableProvider>>, Error>;
 
+    /// The namespaces that the caller may see.
+    async fn namespaces(&self) -> Result<Vec<NamespaceName>, Error>;
+
     /// What tables there are in a namespace, to suggest one. May be incomplete.
     async fn names(&self, namespace: &NamespaceName) -> Vec<TableIdent>;
 }

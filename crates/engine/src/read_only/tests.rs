@@ -215,10 +215,18 @@ async fn tables_and_their_columns_can_be_listed() {
     let fixture = ordinary();
     let tables = fixture.table("show  tables;").await;
     assert!(
-        tables.contains("| shop      | bronze | orders |"),
+        tables.contains("| shop      | bronze | orders     |"),
         "{tables}"
     );
-    assert!(!tables.contains("crm"), "{tables}");
+    assert!(
+        tables.contains("| crm       | gold   | line-items |"),
+        "{tables}"
+    );
+    let tables = fixture.table("SHOW TABLES from \"crm\"").await;
+    assert!(tables.contains("line-items"), "{tables}");
+    assert!(!tables.contains("orders"), "{tables}");
+    let tables = fixture.table("SHOW TABLES IN none").await;
+    assert!(!tables.contains("orders"), "{tables}");
     let columns = fixture.table("DESCRIBE bronze.orders").await;
     assert!(columns.contains("| name        | VARCHAR"), "{columns}");
     let columns = fixture.table("DESC crm.gold.\"line-items\"").await;
@@ -231,4 +239,15 @@ async fn tables_and_their_columns_can_be_listed() {
         fixture.error("SHOW TABLES LIKE 'x'").await.reason(),
         "SQL_NOT_READ_ONLY"
     );
+}
+
+#[tokio::test]
+async fn a_limit_beyond_all_numbers_is_none() {
+    let fixture = ordinary();
+    for limit in [i64::MAX as u64 - 1, i64::MAX as u64, u64::MAX] {
+        let stream = fixture.start("SELECT * FROM bronze.orders", limit).await;
+        let batches: Vec<_> = stream.unwrap().try_collect().await.unwrap();
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(rows, 100, "{limit}");
+    }
 }

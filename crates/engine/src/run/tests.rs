@@ -28,6 +28,10 @@ impl Tables for FakeLake {
         self.tables.load(ident).await
     }
 
+    async fn namespaces(&self) -> Result<Vec<NamespaceName>, Error> {
+        Ok(Vec::new())
+    }
+
     async fn names(&self, namespace: &NamespaceName) -> Vec<TableIdent> {
         self.tables.names(namespace).await
     }

@@ -20,6 +20,13 @@ async fn a_published_table_is_seen_at_once_and_an_unknown_one_is_named() {
         .query("SELECT sum(n) AS s FROM gold.numbers WHERE n BETWEEN 3 AND 5")
         .await;
     assert!(sum.contains("| 12 |"), "{sum}");
+    for sql in ["SHOW TABLES", "SHOW TABLES FROM shop"] {
+        let tables = lake.query(sql).await;
+        assert!(
+            tables.contains("| shop      | gold  | numbers |"),
+            "{tables}"
+        );
+    }
     let error = lake
         .try_query("SELECT * FROM gold.number")
         .await

@@ -223,7 +223,10 @@ impl Lake {
 
     /// Files that queries have left in the folder for spilled data.
     pub(crate) fn spilled_files(&self) -> Vec<PathBuf> {
-        files_below(&self.folder.path().join("spill"))
+        let mut files = files_below(&self.folder.path().join("spill"));
+        // By which the next process knows that this one lives.
+        files.retain(|file| !file.ends_with("lock"));
+        files
     }
 
     pub(crate) async fn try_query(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
