@@ -246,7 +246,9 @@ pub(crate) struct Runner {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) queue: u32,
     /// Memory that the queries of all running pipelines share; beyond it they spill to
-    /// `temp_dir`, or fail. The process itself needs some more. At least 16 MiB.
+    /// `temp_dir`, or fail. Bounds the working memory of operators and the size of a single batch;
+    /// batches on their way, Parquet and IPC encoding and the allocator come on top, so plan for
+    /// several times this much in the process. At least 16 MiB.
     /// Default: `2GiB`. Since v0.1.
     pub(crate) memory_limit: SizeText,
     /// Time that a run may take; afterwards it fails and nothing is published.
@@ -298,7 +300,10 @@ pub(crate) struct Ratq {
     /// Default: `100000`. Since v0.1.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub(crate) max_rows: u64,
-    /// Memory that all queries share; a query that needs more fails. At least 16 MiB.
+    /// Memory that all queries share; a query that needs more fails. Bounds the working memory of
+    /// operators and the size of a single batch; batches on their way, Parquet and IPC encoding
+    /// and the allocator come on top, so plan for several times this much in the process. At least
+    /// 16 MiB.
     /// Default: `1GiB`. Since v0.1.
     pub(crate) memory_limit: SizeText,
     /// Queries that execute at the same time; further ones wait.
