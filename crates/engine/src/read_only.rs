@@ -32,9 +32,6 @@ use crate::tables::{Pinned, Tables, ident_of, pin};
 use crate::threads::Hold;
 use crate::workers::{self, Streams};
 
-/// Namespaces whose tables are asked for at the same time.
-const LISTED_AT_ONCE: usize = 4;
-
 /// Limits of read-only queries.
 #[derive(Debug, Clone)]
 pub struct QueryConfig {
@@ -204,11 +201,10 @@ async fn list(tables: &dyn Tables, asked: ShowTables) -> Result<Vec<TableIdent>,
         ShowTables::All => tables.namespaces().await?,
         ShowTables::Of(namespace) => vec![namespace],
     };
-    let names = futures::stream::iter(&namespaces)
-        .map(|namespace| tables.names(namespace))
-        .buffered(LISTED_AT_ONCE);
-    let names: Vec<Vec<TableIdent>> = names.collect().await;
-    let mut names = names.concat();
+    let mut names = Vec::new();
+    for namespace in &namespaces {
+        names.extend(tables.names(namespace).await);
+    }
     names.sort();
     Ok(names)
 }

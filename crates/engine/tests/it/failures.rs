@@ -106,6 +106,20 @@ async fn columns_that_do_not_fit_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_would_be_planned_for_long_or_takes_all_memory_is_refused() {
+    let lake = Lake::start().await;
+    let tables: Vec<String> = (0..3_000).map(|n| format!("range(1) t{n}")).collect();
+    let sql = format!("SELECT 1 AS n FROM {}", tables.join(", "));
+    let (code, message) = failure(&lake, "shop.bronze.x", &sql).await;
+    assert_eq!(code, "SQL_TOO_COMPLEX", "{message}");
+    let sql = "SELECT repeat('x', 1000000) AS x FROM range(1, 3000)";
+    let (code, message) = failure(&lake, "shop.bronze.x", sql).await;
+    assert_eq!(code, "VALUE_TOO_LARGE", "{message}");
+    let start = "the constant xxxxxx";
+    assert!(message.starts_with(start), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_breaks_late_is_named_and_leaves_no_data_file() {
     let lake = Lake::start().await;
     let mut text = "id,word\n".to_owned();

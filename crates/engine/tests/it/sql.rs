@@ -109,6 +109,33 @@ async fn a_text_literal_that_is_no_such_value_is_a_mistake() {
     }
 }
 
+/// As docs/reference/pipelines.md says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_with_a_point_is_a_double_and_a_backslash_escapes_in_like() {
+    let lake = Lake::start().await;
+    let columns = lake
+        .try_query("SELECT 1.10 AS a, CAST('1.10' AS DECIMAL(4, 2)) AS b")
+        .await
+        .unwrap();
+    let schema = columns[0].schema();
+    let types: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| field.data_type().to_string())
+        .collect();
+    assert_eq!(types, ["Float64", "Decimal128(4, 2)"]);
+    for (condition, expected) in [
+        (r"'50%' LIKE '50\%'", true),
+        (r"'505' LIKE '50\%'", false),
+        (r"'505' LIKE '50%'", true),
+        (r"'a\b' LIKE 'a\\b'", true),
+        (r"'a\b' LIKE 'a\b'", false),
+    ] {
+        let counted = count(&lake, condition).await.unwrap();
+        assert_eq!(counted, if expected { 20 } else { 0 }, "{condition}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_comparison_keeps_the_name_of_its_column() {
     let lake = Lake::start().await;

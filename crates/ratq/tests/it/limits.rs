@@ -161,3 +161,69 @@ async fn too_many_waiting_queries_are_refused_at_once() {
         assert!(answer.is_ok(), "{answer:?}");
     }
 }
+
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes / 1024)
+}
+
+/// A common table expression for each of 1 to `count` - 1, which reads the one before.
+fn with(count: usize, next: impl Fn(String) -> String) -> String {
+    let tables = (1..count).map(|n| format!(", a{n} AS ({})", next(format!("a{}", n - 1))));
+    let tables: String = tables.collect();
+    format!(
+        "WITH a0 AS (SELECT 1 AS x){tables} SELECT * FROM a{}",
+        count - 1
+    )
+}
+
+/// Each of these held a thread for minutes, or took all memory, before it could be stopped.
+#[tokio::test]
+async fn a_statement_that_would_be_planned_for_long_is_refused_at_once() {
+    let ratq = Ratq::start(config()).await;
+    let nested = (0..24).fold("(SELECT 1 AS x)".to_owned(), |inner, _| {
+        format!("(SELECT x + x AS x FROM {inner} WHERE x > 1)")
+    });
+    let tables: Vec<String> = (0..3_000).map(|n| format!("range(1) t{n}")).collect();
+    let before = peak();
+    for sql in [
+        format!("SELECT 1 FROM {}", tables.join(", ")),
+        with(2_500, |before| format!("SELECT x FROM {before}")),
+        with(24, |before| format!("SELECT * FROM {before} a, {before} b")),
+        with(24, |before| {
+            format!("SELECT x + x AS x FROM {before} WHERE x > 1")
+        }),
+        format!("SELECT * FROM {nested}"),
+        format!("SELECT 1{}", " IN (1)".repeat(14_000)),
+        format!("SELECT 'a'{}", " LIKE 'a'".repeat(10_000)),
+        format!("SELECT now(){}", " AT TIME ZONE 'UTC'".repeat(5_000)),
+        format!("EXPLAIN SELECT 1{}", " + 1".repeat(20_000)),
+    ] {
+        let shown: String = sql.chars().take(80).collect();
+        let begin = Instant::now();
+        let status = ratq.refused(&sql).await;
+        assert_eq!(reason(&status), "SQL_TOO_COMPLEX", "{shown}: {status}");
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains("at most"), "{status}");
+        assert!(
+            begin.elapsed() < Duration::from_secs(1),
+            "{shown}: {:?}",
+            begin.elapsed()
+        );
+    }
+    let status = ratq
+        .refused("SELECT repeat('x', 1000000) FROM range(1, 3000)")
+        .await;
+    assert_eq!(reason(&status), "VALUE_TOO_LARGE", "{status}");
+    let numbers: Vec<String> = (0..14_000).map(|n| n.to_string()).collect();
+    let sql = format!(
+        "SELECT value FROM range(3) WHERE value IN ({})",
+        numbers.join(", ")
+    );
+    assert!(ratq.rows(&sql).await.is_ok());
+    if let (Some(before), Some(after)) = (before, peak()) {
+        assert!(after - before < 600, "{before} MiB became {after} MiB");
+    }
+}
