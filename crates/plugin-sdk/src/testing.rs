@@ -4,7 +4,7 @@
 //! # use rat_plugin_sdk::{Auth, Plugin, Server, testing::Harness};
 //! # async fn example<P: Auth>() {
 //! let plugin = Harness::start(Server::<P>::new().auth(), serde_json::json!({})).await.unwrap();
-//! let health = plugin.control().health_check(Default::default()).await.unwrap();
+//! let health = plugin.control().health_check(rat_plugin_sdk::messages::HealthCheckRequest {}).await.unwrap();
 //! let answer = plugin
 //!     .post("/rat.auth.v1.AuthService/Authenticate", &serde_json::json!({"token": "t"}))
 //!     .await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chrono::Utc;
 use rat_plugin_sdk::auth::{AuthenticateRequest, AuthenticateResponse};
 use rat_plugin_sdk::{Auth, Health, Invalid, Plugin, Server, Status, config, serve};
 use schemars::JsonSchema;
@@ -11,21 +12,23 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Users by their token, or by `sha256:` and the token's hash in lower-case hex.
-type Tokens = BTreeMap<String, User>;
-
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Config {
+    /// Users by their token, or by `sha256:` and the token's hash in hex.
     #[serde(default)]
-    tokens: Tokens,
+    tokens: BTreeMap<String, User>,
     /// A file with more of them.
     token_file: Option<PathBuf>,
+    /// For how many seconds ratd may use an answer without asking again; 0 forbids it.
+    #[serde(default)]
+    cache_seconds: u32,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct User {
+    #[schemars(length(min = 1))]
     user_id: String,
     #[serde(default)]
     email: String,
@@ -33,40 +36,47 @@ struct User {
     roles: Vec<String>,
 }
 
-struct StaticTokens(Vec<([u8; 32], User)>);
+struct StaticTokens {
+    users: Vec<([u8; 32], AuthenticateResponse)>,
+    cache: u32,
+}
 
 impl Plugin for StaticTokens {
     const NAME: &str = "auth-static";
     const VERSION: &str = env!("CARGO_PKG_VERSION");
     type Config = Config;
 
-    async fn configure(
-        Config {
-            mut tokens,
-            token_file,
-        }: Config,
-    ) -> Result<Self, Invalid> {
-        if let Some(path) = token_file {
-            tokens.append(&mut config::read::<Tokens>("token_file", &path)?);
+    async fn configure(mut config: Config) -> Result<Self, Invalid> {
+        if let Some(path) = config.token_file {
+            config
+                .tokens
+                .extend(config::read::<BTreeMap<_, _>>("token_file", &path)?);
         }
-        let mut users = Vec::new();
-        for (token, user) in tokens {
-            let hash = match token.strip_prefix("sha256:") {
-                None => Sha256::digest(&token).into(),
-                Some(hex) => hex::decode(hex)
-                    .ok()
-                    .and_then(|hash| hash.try_into().ok())
-                    .ok_or_else(|| {
-                        Invalid::new("tokens", "sha256: is not followed by 64 hex digits")
-                    })?,
-            };
-            users.push((hash, user));
-        }
-        Ok(Self(users))
+        let users = config.tokens.into_iter().map(|(token, user)| {
+            let mut hash: [u8; 32] = Sha256::digest(&token).into();
+            if let Some(digits) = token.strip_prefix("sha256:") {
+                hex::decode_to_slice(digits, &mut hash)
+                    .map_err(|_| Invalid::new("tokens", "sha256: needs 64 hex digits after it"))?;
+            }
+            let (user_id, email, roles) = (user.user_id, user.email, user.roles);
+            Ok((
+                hash,
+                AuthenticateResponse {
+                    user_id,
+                    email,
+                    roles,
+                    ..Default::default()
+                },
+            ))
+        });
+        Ok(Self {
+            users: users.collect::<Result<_, _>>()?,
+            cache: config.cache_seconds,
+        })
     }
 
     async fn health(&self) -> Health {
-        Health::healthy(format!("{} tokens", self.0.len()))
+        Health::healthy(format!("{} tokens", self.users.len()))
     }
 }
 
@@ -76,24 +86,22 @@ impl Auth for StaticTokens {
         request: AuthenticateRequest,
     ) -> Result<AuthenticateResponse, Status> {
         let presented = Sha256::digest(&request.token);
-        // Looks at every token, so that the time taken tells nothing.
-        let found = self.0.iter().fold(None, |found, (hash, user)| {
-            if bool::from(hash.ct_eq(&presented)) {
-                Some(user)
-            } else {
-                found
-            }
-        });
-        let user = found.ok_or_else(|| Status::unauthenticated("no such token"))?;
-        Ok(AuthenticateResponse {
-            user_id: user.user_id.clone(),
-            email: user.email.clone(),
-            roles: user.roles.clone(),
-            ..AuthenticateResponse::default()
-        })
+        // Every hash is looked at, so that the time taken tells nothing.
+        let users = self.users.iter();
+        let known = users.filter(|(hash, _)| hash.ct_eq(&presented).into());
+        let user = known.last().map(|(_, user)| user.clone());
+        let mut user = user.ok_or_else(|| Status::unauthenticated("no such token"))?;
+        if self.cache > 0 {
+            user.expires_at = Utc::now().timestamp() + i64::from(self.cache);
+        }
+        tracing::debug!(user = user.user_id, "verified");
+        Ok(user)
     }
 }
 
 fn main() -> ExitCode {
     serve(Server::<StaticTokens>::new().auth())
 }
+
+#[cfg(test)]
+mod tests;
