@@ -437,34 +437,49 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<(u16, Value)> {
     Ok((status, body))
 }
 
-/// The folder with RAT's programs: `RAT_TEST_BINARIES`, else the one above this test's own.
+/// The folder with RAT's programs.
 ///
 /// # Errors
 /// They have not been built.
 pub fn binaries() -> Result<PathBuf> {
-    let folder = match std::env::var_os("RAT_TEST_BINARIES") {
-        Some(folder) => PathBuf::from(folder),
-        None => {
-            let own = std::env::current_exe()?;
-            let beside = own
-                .ancestors()
-                .nth(1)
-                .filter(|folder| folder.join("ratd").is_file());
-            let above = own.ancestors().nth(2);
-            beside
-                .or(above)
-                .context("no folder above this program")?
-                .to_owned()
-        }
-    };
-    for program in ["ratd", "rat-runner", "ratq", "rat"] {
-        ensure!(
-            folder.join(program).is_file(),
-            "{program} is not in {}: run the tests with `cargo xtask test`",
-            folder.display()
-        );
+    let folder = folder()?;
+    for name in ["ratd", "rat-runner", "ratq", "rat"] {
+        built(&folder, name)?;
     }
     Ok(folder)
+}
+
+/// One of RAT's programs, where the others may be missing.
+///
+/// # Errors
+/// It has not been built.
+pub fn program(name: &str) -> Result<PathBuf> {
+    built(&folder()?, name)
+}
+
+fn built(folder: &Path, name: &str) -> Result<PathBuf> {
+    let program = folder.join(name);
+    ensure!(
+        program.is_file(),
+        "{name} is not in {}: run the tests with `cargo xtask test`",
+        folder.display()
+    );
+    Ok(program)
+}
+
+/// `RAT_TEST_BINARIES`, else the folder above this test's own.
+fn folder() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("RAT_TEST_BINARIES") {
+        return Ok(PathBuf::from(folder));
+    }
+    let own = std::env::current_exe()?;
+    let beside = own
+        .ancestors()
+        .nth(1)
+        .filter(|folder| folder.join("ratd").is_file());
+    let above = own.ancestors().nth(2);
+    let folder = beside.or(above).context("no folder above this program")?;
+    Ok(folder.to_owned())
 }
 
 /// Says that something is not tested here; an error where everything is required.

@@ -1,4 +1,5 @@
-//! Tables in an external Iceberg REST catalog: Lakekeeper, Polaris, Nessie, or any other.
+//! Tables in an external Iceberg REST catalog: Lakekeeper, Polaris, or any other that has branches
+//! of tables.
 //!
 //! A commit goes there as updates with the requirements that everything they touch is as it was;
 //! so its conflicts are found there, as those of everybody else who writes to that catalog. When
@@ -12,21 +13,20 @@ mod change;
 mod error;
 mod http;
 mod token;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
-use iceberg::spec::{FormatVersion, TableMetadata};
+use iceberg::spec::TableMetadata;
 use iceberg::{TableRequirement, TableUpdate};
 use rat_store::Store;
 use rat_types::{Layer, NamespaceName, RunId, TableIdent};
 use reqwest::Method;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
-use uuid::Uuid;
 
 use super::{Current, Tables};
 use crate::Error;
@@ -40,6 +40,7 @@ use crate::rules::Changed;
 pub use error::ExternalError;
 use http::Http;
 pub use token::Credentials;
+use wire::{Answer, Page, Plan, Planned, page_query, plan_body, table_path, tables_path};
 
 /// Requests at the same time while many tables or namespaces are looked at.
 const CONCURRENCY: usize = 8;
@@ -71,39 +72,6 @@ pub(crate) struct External {
     http: Http,
     store: Store,
     files: Files,
-}
-
-/// A table as the protocol answers it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Answer {
-    metadata_location: Option<String>,
-    metadata: Value,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Page {
-    identifiers: Vec<Named>,
-    next_page_token: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Named {
-    name: String,
-}
-
-/// What a table is created in answer to, before it is there.
-#[derive(Debug, Deserialize)]
-struct Planned {
-    metadata: Plan,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Plan {
-    table_uuid: Uuid,
-    location: String,
 }
 
 impl External {
@@ -393,47 +361,4 @@ fn failed(operation: &'static str) -> impl FnOnce(ExternalError) -> Error {
         operation: operation.to_owned(),
         source,
     }
-}
-
-fn plan_body(ident: &TableIdent, metadata: &TableMetadata) -> Value {
-    let version = match metadata.format_version() {
-        FormatVersion::V1 => "1",
-        _ => "2",
-    };
-    let mut properties = metadata.properties().clone();
-    properties.insert("format-version".to_owned(), version.to_owned());
-    let spec = metadata.default_partition_spec().as_ref().clone();
-    let order = metadata.default_sort_order();
-    let mut body = json!({
-        "name": ident.name,
-        "location": metadata.location(),
-        "schema": metadata.current_schema(),
-        "stage-create": true,
-        "properties": properties,
-    });
-    if !spec.is_unpartitioned() {
-        body["partition-spec"] = json!(spec.into_unbound());
-    }
-    if !order.is_unsorted() {
-        body["write-order"] = json!(order);
-    }
-    body
-}
-
-/// Layers and names are letters, digits, `-` and `_`, so nothing has to be escaped.
-fn tables_path(namespace: &NamespaceName, layer: Layer) -> String {
-    format!("namespaces/{namespace}%1F{layer}/tables")
-}
-
-fn table_path(ident: &TableIdent) -> String {
-    format!(
-        "{}/{}",
-        tables_path(&ident.namespace, ident.layer),
-        ident.name
-    )
-}
-
-fn page_query(token: &str) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("pageToken", token).finish()
 }

@@ -1,6 +1,6 @@
 //! An external catalog that is down, slow to tell, or does not know ratd.
 
-use rat_catalog::{Credentials, Error, PublishOutcome};
+use rat_catalog::{Catalog, Credentials, Error, PublishOutcome};
 use rat_types::{Kind, Secret};
 use serde_json::json;
 
@@ -234,4 +234,43 @@ async fn a_client_gets_its_token_and_another_when_that_has_expired() {
         message.contains("no token") && !message.contains("wr0ng"),
         "{message}"
     );
+}
+
+#[tokio::test]
+async fn a_certificate_is_believed_only_if_its_authority_is_known() {
+    let (upstream, certificate) = Upstream::start_with_tls().await;
+    let stranger = upstream.front().await;
+    stranger
+        .get(&path(TABLE))
+        .await
+        .fails(503, "ServiceUnavailableException");
+    let mut external = upstream.with(Credentials::None);
+    external.authorities = Some(certificate.into_bytes());
+    let front = upstream.lake.in_front_of(external.clone()).await;
+    front.create(&user(), TABLE).await.ok();
+
+    let root = "file:///srv/lake".parse().unwrap();
+    for nonsense in ["", "no certificate at all"] {
+        external.authorities = Some(nonsense.into());
+        let refused = Catalog::in_front_of(front.store.clone(), &root, external.clone());
+        assert_eq!(
+            refused.unwrap_err().reason(),
+            "EXTERNAL_CATALOG_CONFIGURATION"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_slip_in_the_address_does_not_look_like_an_empty_catalog() {
+    let upstream = Upstream::start().await;
+    let mut external = upstream.with(Credentials::None);
+    external.uri = external.uri.join("elsewhere/").unwrap();
+    let front = upstream.lake.in_front_of(external).await;
+    let message = front
+        .get(&path(TABLE))
+        .await
+        .fails(503, "ServiceUnavailableException");
+    assert!(message.contains("no catalog at its address"), "{message}");
+    let error = front.catalog.list_tables(None, None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Upstream);
 }

@@ -8,12 +8,17 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
 use http::header::AUTHORIZATION;
 use http::{Request, StatusCode, Uri};
 use rat_catalog::{Credentials, ExternalCatalog, rest};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use crate::support::{Lake, user};
@@ -54,7 +59,7 @@ pub(crate) struct Upstream {
     /// The tables and files.
     pub(crate) lake: Lake,
     behaviour: Arc<Behaviour>,
-    address: SocketAddr,
+    origin: String,
     server: JoinHandle<()>,
 }
 
@@ -66,10 +71,22 @@ impl Drop for Upstream {
 
 impl Upstream {
     pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        Self::serve(listener, origin).await
+    }
+
+    /// The same with TLS. Answers its certificate, too.
+    pub(crate) async fn start_with_tls() -> (Self, String) {
+        let (tls, certificate) = Tls::bind().await;
+        let port = tls.tcp.local_addr().unwrap().port();
+        let upstream = Self::serve(tls, format!("https://localhost:{port}")).await;
+        (upstream, certificate)
+    }
+
+    async fn serve<L: Listener<Addr: std::fmt::Debug>>(listener: L, origin: String) -> Self {
         let lake = Lake::new().await;
         let behaviour = Arc::new(Behaviour::default());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let served = Served {
             router: rest::router(lake.catalog.clone()),
             behaviour: behaviour.clone(),
@@ -79,14 +96,14 @@ impl Upstream {
         Self {
             lake,
             behaviour,
-            address,
+            origin,
             server,
         }
     }
 
     pub(crate) fn with(&self, credentials: Credentials) -> ExternalCatalog {
         ExternalCatalog {
-            uri: format!("http://{}/catalog/", self.address).parse().unwrap(),
+            uri: format!("{}/catalog/", self.origin).parse().unwrap(),
             warehouse: Some("a warehouse".to_owned()),
             credentials,
             authorities: None,
@@ -125,6 +142,46 @@ impl Upstream {
     }
 }
 
+/// A listener with a certificate of its own for `localhost`.
+struct Tls {
+    tcp: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    async fn bind() -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let tls = Self {
+            tcp: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        };
+        (tls, made.cert.pem())
+    }
+}
+
+impl Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, address) = self.tcp.accept().await.unwrap();
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
+
 #[derive(Clone)]
 struct Served {
     router: Router,
@@ -137,7 +194,7 @@ async fn answer(State(served): State<Served>, request: Request<Body>) -> Respons
     let body = to_bytes(body, usize::MAX).await.unwrap();
     let path = parts.uri.path_and_query().unwrap().to_string();
     if path == "/catalog/v1/oauth/tokens" {
-        return behaviour.grant(&String::from_utf8(body.to_vec()).unwrap());
+        return behaviour.grant(std::str::from_utf8(&body).unwrap());
     }
     let wanted = behaviour.token.lock().unwrap().clone();
     let given = parts.headers.get(AUTHORIZATION).cloned();

@@ -10,7 +10,7 @@ pub enum Catalog {
     /// ratd's own, in the platform database.
     Builtin,
     /// An external one that speaks the Iceberg REST protocol.
-    Rest(RestCatalog),
+    Rest(Box<RestCatalog>),
 }
 
 /// An external catalog.

@@ -11,7 +11,7 @@ use crate::{FileReference, wire};
 pub(super) fn catalog(wire: &wire::Catalog, check: &mut Checker) -> Option<Catalog> {
     match wire.kind {
         wire::CatalogType::Builtin => builtin(wire, check),
-        wire::CatalogType::Rest => rest(wire, check).map(Catalog::Rest),
+        wire::CatalogType::Rest => rest(wire, check).map(|rest| Catalog::Rest(Box::new(rest))),
     }
 }
 

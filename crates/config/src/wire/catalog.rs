@@ -11,8 +11,8 @@ use super::{FileText, UrlText};
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Catalog {
     /// `builtin`: ratd's own, in the platform database. `rest`: an external Iceberg REST catalog
-    /// such as Lakekeeper, Polaris or Nessie, which reaches the folder of `storage.url` under the
-    /// same path. Do not change it once there are tables.
+    /// such as Lakekeeper or Polaris, which reaches the folder of `storage.url` under the same
+    /// path. Do not change it once there are tables.
     /// Default: `builtin`. Since v0.1.
     #[serde(rename = "type")]
     pub(crate) kind: CatalogType,

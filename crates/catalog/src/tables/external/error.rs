@@ -5,12 +5,22 @@ use rat_types::Kind;
 /// What went wrong between ratd and the external catalog. No text names an address or a token.
 #[derive(Debug, thiserror::Error)]
 pub enum ExternalError {
-    /// The file of certificates holds none, or TLS cannot be set up.
+    /// TLS cannot be set up, or a certificate is damaged.
     #[error("its connection cannot be prepared")]
     Client {
         /// Why.
         #[source]
         source: reqwest::Error,
+    },
+    /// The file of certificates is another one.
+    #[error("there is no certificate (PEM) in the file of its authorities")]
+    NoCertificate,
+    /// The address or the warehouse is another one: what is there answers, and does not know it.
+    #[error("there is no catalog at its address, or it has not this warehouse")]
+    NoCatalog {
+        /// What is there instead.
+        #[source]
+        source: Box<ExternalError>,
     },
     /// Nothing was sent.
     #[error("it cannot be reached")]
@@ -66,9 +76,12 @@ impl ExternalError {
     /// What sort of failure this is.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Client { .. } => Kind::InvalidArgument,
+            Self::Client { .. } | Self::NoCertificate => Kind::InvalidArgument,
             Self::Unreachable { .. } | Self::Unanswered { .. } => Kind::Unavailable,
-            Self::TooLong { .. } | Self::Malformed { .. } | Self::Prefix { .. } => Kind::Upstream,
+            Self::TooLong { .. }
+            | Self::Malformed { .. }
+            | Self::Prefix { .. }
+            | Self::NoCatalog { .. } => Kind::Upstream,
             Self::Status { status, .. } => match status {
                 400 | 406 | 422 => Kind::InvalidArgument,
                 403 => Kind::PermissionDenied,
@@ -90,12 +103,16 @@ impl ExternalError {
     /// Stable name of the failure.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Client { .. } | Self::Prefix { .. } => "EXTERNAL_CATALOG_CONFIGURATION",
+            Self::Client { .. }
+            | Self::NoCertificate
+            | Self::NoCatalog { .. }
+            | Self::Prefix { .. } => "EXTERNAL_CATALOG_CONFIGURATION",
             Self::Unreachable { .. } | Self::Unanswered { .. } => "EXTERNAL_CATALOG_UNAVAILABLE",
             Self::TooLong { .. } | Self::Malformed { .. } => "EXTERNAL_CATALOG_ANSWER",
-            Self::Status { status, .. } if matches!(status, 429 | 500..=599) => {
-                "EXTERNAL_CATALOG_UNAVAILABLE"
-            }
+            Self::Status {
+                status: 429 | 500..=599,
+                ..
+            } => "EXTERNAL_CATALOG_UNAVAILABLE",
             Self::Status { .. } => "EXTERNAL_CATALOG_REFUSED",
             Self::Token { .. } => "EXTERNAL_CATALOG_TOKEN",
         }
@@ -108,6 +125,8 @@ impl ExternalError {
             // The specification: only 503 says for sure that nothing was done.
             Self::Status { status, .. } => matches!(status, 500 | 502 | 504),
             Self::Client { .. }
+            | Self::NoCertificate
+            | Self::NoCatalog { .. }
             | Self::Unreachable { .. }
             | Self::Prefix { .. }
             | Self::Token { .. } => false,

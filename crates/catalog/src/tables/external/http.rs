@@ -36,7 +36,7 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(catalog: ExternalCatalog) -> Result<Self, ExternalError> {
-        let client = client(&catalog).map_err(|source| ExternalError::Client { source })?;
+        let client = client(&catalog)?;
         let base = catalog.uri.as_str().trim_end_matches('/').to_owned();
         Ok(Self {
             tokens: Tokens::new(catalog.credentials, &base),
@@ -86,10 +86,17 @@ impl Http {
                 None => request,
             }
         });
+        let answer = answer.await.map_err(|error| match error.status() {
+            // So that a slip in the address does not look like an empty catalog.
+            Some(301..=399 | 400 | 404 | 405) => ExternalError::NoCatalog {
+                source: Box::new(error),
+            },
+            _ => error,
+        })?;
         let Configuration {
             mut overrides,
             mut defaults,
-        } = parse(&answer.await?)?;
+        } = parse(&answer)?;
         let prefix = overrides.remove("prefix").or(defaults.remove("prefix"));
         let prefix = prefix.as_ref().and_then(Value::as_str).unwrap_or_default();
         let prefix = prefix.trim_matches('/');
@@ -132,7 +139,8 @@ struct Configuration {
     defaults: Map<String, Value>,
 }
 
-fn client(catalog: &ExternalCatalog) -> reqwest::Result<Client> {
+fn client(catalog: &ExternalCatalog) -> Result<Client, ExternalError> {
+    let failed = |source| ExternalError::Client { source };
     let mut builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT)
@@ -140,11 +148,15 @@ fn client(catalog: &ExternalCatalog) -> reqwest::Result<Client> {
         .redirect(Policy::none())
         .user_agent(concat!("rat/", env!("CARGO_PKG_VERSION")));
     if let Some(pem) = &catalog.authorities {
-        for authority in reqwest::Certificate::from_pem_bundle(pem)? {
+        let authorities = reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?;
+        if authorities.is_empty() {
+            return Err(ExternalError::NoCertificate);
+        }
+        for authority in authorities {
             builder = builder.add_root_certificate(authority);
         }
     }
-    builder.build()
+    builder.build().map_err(failed)
 }
 
 /// Reads a success, or what the refusal says.
