@@ -3,6 +3,7 @@
 //! Every finding names file and line, and says what to do.
 
 mod errors;
+mod proofs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,10 +18,7 @@ use crate::cargo::say;
 /// and on those below.
 const FLOORS: [(&str, &[&str]); 5] = [
     ("pure", &["rat-config", "rat-pipeline", "rat-types"]),
-    (
-        "contracts",
-        &["rat-plugin-sdk", "rat-proto", "rat-service"],
-    ),
+    ("contracts", &["rat-plugin-sdk", "rat-proto", "rat-service"]),
     (
         "adapters",
         &[
@@ -38,7 +36,13 @@ const FLOORS: [(&str, &[&str]); 5] = [
     ),
     (
         "binaries",
-        &["rat-cli", "rat-example-auth-static", "rat-runner", "ratd", "ratq"],
+        &[
+            "rat-cli",
+            "rat-example-auth-static",
+            "rat-runner",
+            "ratd",
+            "ratq",
+        ],
     ),
     ("tooling", &["rat-acceptance", "xtask"]),
 ];
@@ -65,6 +69,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     floors(&metadata, &mut findings)?;
     manifests(root, &metadata, &mut findings)?;
     sources(root, &mut findings)?;
+    proofs::check(root, &mut findings).context("failed to read docs/reference/plugins.md")?;
     if findings.is_empty() {
         return Ok(());
     }

@@ -85,6 +85,9 @@ async fn slots(judge: &Judge) -> Outcome {
         Err(failure) if failure.is_unimplemented() => return not_checked(NONE),
         Err(failure) => return Err(failure.into()),
     };
+    if answer.slots.is_empty() {
+        return Err(Miss::Doubt("it names none".to_owned()));
+    }
     let is_slot = |name: &String| Slot::ALL.iter().any(|slot| slot.as_str() == name);
     if let Some(unknown) = answer.slots.iter().find(|name| !is_slot(name)) {
         return broken(format!("there is no slot {:?}", quote(unknown)));

@@ -39,7 +39,7 @@ const SILENCE: Duration = Duration::from_millis(600);
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Fault {
     /// Answers instead of the plugin: path, message, how many calls there were and are under way.
-    pub(crate) instead: Option<fn(&str, &[u8], Load) -> Option<Answer>>,
+    pub(crate) instead: Option<Instead>,
     /// Sees a request's head; `true` kills the plugin.
     pub(crate) dies_of: Option<fn(&HeaderMap, usize) -> bool>,
     /// Fields and bytes that are no protobuf are fine.
@@ -57,8 +57,13 @@ pub(crate) struct Fault {
     /// Connections that say nothing stay.
     pub(crate) is_patient: bool,
     /// HTTP/1.1 is answered like this: JSON, status, body.
-    pub(crate) http1: Option<fn(&str) -> Option<(u16, &'static str, &'static str)>>,
+    pub(crate) http1: Option<Http1>,
 }
+
+/// An answer to path and message, where the plugin would have another.
+pub(crate) type Instead = fn(&str, &[u8], Load) -> Option<Answer>;
+/// Status, content type and body by the content type of the request.
+type Http1 = fn(&str) -> Option<(u16, &'static str, &'static str)>;
 
 /// How much is going on.
 #[derive(Clone, Copy)]

@@ -9,9 +9,7 @@ use rat_plugin_check::{CHECKS, Level, Options, Verdict};
 use rat_proto::{auth::v1 as auth, enforcement::v1 as enforcement};
 use rat_proto::{executor::v1 as executor, plugin::v1 as plugin, sharing::v1 as sharing};
 
-use crate::fake::{Answer, Fake, Fault, Load, TOKEN, alice, batch, options, refuse};
-
-type Instead = fn(&str, &[u8], Load) -> Option<Answer>;
+use crate::fake::{Answer, Fake, Fault, Instead, TOKEN, alice, batch, options, refuse};
 
 fn instead(instead: Instead) -> Fault {
     Fault {
