@@ -11,7 +11,7 @@ use memchr::memchr3;
 use crate::landing::source::SourceFile;
 
 /// Bytes of an object, and of a line. A file without end fails here instead of filling the memory.
-const LONGEST: u64 = 64 << 20;
+const LONGEST: u64 = 16 << 20;
 
 /// The objects of a file.
 pub(super) struct Elements<R> {
@@ -95,10 +95,10 @@ impl Scan {
             }
         }
         if self.object > self.longest {
-            return Err("an object is longer than 64 MiB");
+            return Err("an object is longer than 16 MiB");
         }
         if self.line > self.longest {
-            return Err("a line is longer than 64 MiB");
+            return Err("a line is longer than 16 MiB");
         }
         Ok(())
     }
@@ -268,7 +268,7 @@ mod tests {
             let text = io::BufReader::new(endless.take(3 << 20));
             let file = SourceFile::new("a.json".to_owned(), "/nowhere/a.json".into(), 0);
             let mut elements = Elements::new(text, &file, array);
-            assert_eq!(elements.scan.longest, 64 << 20);
+            assert_eq!(elements.scan.longest, 16 << 20);
             elements.scan.longest = 1 << 20;
             let message = io::copy(&mut elements, &mut io::sink()).unwrap_err();
             let message = message.to_string();

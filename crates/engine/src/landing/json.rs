@@ -1,13 +1,15 @@
 //! JSON files: one object a line, or one array of objects.
 
-use std::io::{self, BufRead, BufReader, Read};
+mod sample;
+
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
-use arrow::json::reader::{Decoder, infer_json_schema};
+use arrow::json::reader::Decoder;
 use memchr::memrchr;
 
 use crate::landing::columns::{storable, widen};
@@ -140,14 +142,7 @@ impl JsonFile {
 
     /// The columns of the first `sample` objects.
     fn look_at(&self, sample: usize) -> Result<(Schema, Sampled), LandingFileError> {
-        let mut text = Counted {
-            text: self.text()?,
-            bytes: 0,
-        };
-        let (schema, records) = infer_json_schema(&mut text, Some(sample))
-            .map_err(|error| self.invalid(plain(&error), None))?;
-        let bytes = text.bytes;
-        Ok((schema, Sampled { records, bytes }))
+        sample::infer(self.text()?, sample).map_err(|error| self.invalid(plain(&error), None))
     }
 
     /// Numbers are decoded as text, so that they can be looked at.
@@ -192,31 +187,6 @@ impl JsonFile {
             }
         }
         self.file.error(None, known.message)
-    }
-}
-
-/// Text that is counted as it is read.
-struct Counted<R> {
-    text: R,
-    bytes: usize,
-}
-
-impl<R: BufRead> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.text.read(buffer)?;
-        self.bytes = self.bytes.saturating_add(count);
-        Ok(count)
-    }
-}
-
-impl<R: BufRead> BufRead for Counted<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.text.fill_buf()
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.bytes = self.bytes.saturating_add(count);
-        self.text.consume(count);
     }
 }
 
