@@ -15,8 +15,7 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArg, Ident, ObjectName, Query, SetExpr, Statement as SqlStatement, TableFactor,
     VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use rat_pipeline::{MAX_SQL_NESTING, check_sql_text, check_sql_tree};
+use rat_pipeline::{MAX_SQL_NESTING, SqlDialect, check_sql_text, check_sql_tree};
 use rat_types::NamespaceName;
 
 use crate::Error;
@@ -99,11 +98,14 @@ pub(crate) fn parse(sql: &str, purpose: Purpose) -> Result<Parsed, Error> {
         )));
     }
     check_sql_text(sql)?;
-    let mut statements = DFParserBuilder::new(sql)
-        .with_dialect(&GenericDialect {})
+    let dialect = SqlDialect::new(sql);
+    let parsed = DFParserBuilder::new(sql)
+        .with_dialect(&dialect)
         .with_recursion_limit(MAX_SQL_NESTING)
-        .build()?
-        .parse_statements()?;
+        .build()
+        .and_then(|mut parser| parser.parse_statements());
+    dialect.check()?;
+    let mut statements = parsed?;
     let Some(mut statement) = statements.pop_front() else {
         return Err(Error::sql("there is no statement"));
     };

@@ -37,7 +37,7 @@ pub use problem::{Problem, Problems, Topic};
 pub use quality::{MAX_TEST_BYTES, QualityTest};
 pub use settings::{MAX_DESCRIPTION_CHARS, Settings};
 pub use source::{MAX_SQL_CHARS, Pipeline};
-pub use sql::{MAX_SQL_NESTING, TooComplex, check_sql_text, check_sql_tree};
+pub use sql::{MAX_SQL_NESTING, SqlDialect, TooComplex, check_sql_text, check_sql_tree};
 pub use suggest::nearest;
 pub use template::{
     MAX_RENDERED_BYTES, RenderContext, RenderError, Rendered, landing_uri, parse_landing_uri,

@@ -4,6 +4,7 @@
 //! nothing is refused here that would run. Names, types and functions are not looked at.
 
 mod block;
+mod dialect;
 mod expanded;
 mod expression;
 mod limits;
@@ -11,9 +12,9 @@ mod relation;
 mod tokens;
 
 use sqlparser::ast::Statement;
-use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
 
+pub use self::dialect::SqlDialect;
 pub use self::expanded::check_sql_tree;
 pub use self::limits::{MAX_SQL_NESTING, TooComplex};
 pub use self::tokens::check_sql_text;
@@ -42,10 +43,14 @@ fn mistake(sql: &str) -> Option<String> {
     if let Err(error) = check_sql_text(sql) {
         return Some(error.to_string());
     }
-    let parsed = Parser::new(&GenericDialect {})
+    let dialect = SqlDialect::new(sql);
+    let parsed = Parser::new(&dialect)
         .with_recursion_limit(MAX_SQL_NESTING)
         .try_with_sql(sql)
         .and_then(|mut parser| parser.parse_statements());
+    if let Err(error) = dialect.check() {
+        return Some(error.to_string());
+    }
     match parsed.as_deref() {
         Ok([statement @ Statement::Query(_)]) => {
             // How many columns a table has is not known here, but to the engine.

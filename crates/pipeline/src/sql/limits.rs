@@ -66,6 +66,8 @@ impl TooComplex {
 /// Something that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counted {
+    /// With the limit.
+    Readings(u64),
     Operators,
     Chain,
     CommonTables,
@@ -98,6 +100,11 @@ impl Counted {
 
     fn limit(self) -> (&'static str, u64, &'static str) {
         match self {
+            Self::Readings(limit) => (
+                "ways of reading it, because of a mistake within nested parentheses",
+                limit,
+                "look for it in a part of the statement",
+            ),
             Self::Operators => ("operators and joins", MAX_SQL_OPERATORS, AS_TABLE),
             Self::Chain => (
                 "operators in a row in one expression",

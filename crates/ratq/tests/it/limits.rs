@@ -200,6 +200,8 @@ async fn a_statement_that_would_be_planned_for_long_is_refused_at_once() {
         format!("SELECT 'a'{}", " LIKE 'a'".repeat(10_000)),
         format!("SELECT now(){}", " AT TIME ZONE 'UTC'".repeat(5_000)),
         format!("EXPLAIN SELECT 1{}", " + 1".repeat(20_000)),
+        format!("SELECT {}1 1 1", "NOT (".repeat(28)),
+        format!("SELECT {}1{}", "NOT (CASE ".repeat(30), ")".repeat(30)),
     ] {
         let shown: String = sql.chars().take(80).collect();
         let begin = Instant::now();
