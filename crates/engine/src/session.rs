@@ -35,6 +35,8 @@ use crate::{Error, constants, literals, types};
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
 /// How much larger rows are than they are compressed.
 const COMPRESSED: usize = 4;
+/// Bytes of a table, compressed, that is no reason to expect large rows.
+const SMALL: usize = 4 << 20;
 /// Schema of the tables that stand for calls of file functions; no layer has this name.
 const CALLS: &str = "landing";
 
@@ -122,8 +124,12 @@ impl Session {
         tables: BTreeMap<TableIdent, Arc<dyn TableProvider>>,
     ) -> Result<(), Error> {
         for (ident, table) in tables {
-            // What is known is how large they are compressed.
-            self.measure(table.as_ref(), COMPRESSED);
+            // What is known is how large they are compressed. A small table is mostly metadata.
+            if let Some((rows, bytes)) = extent(table.as_ref())
+                && bytes > SMALL
+            {
+                self.add_rows(rows, bytes.saturating_mul(COMPRESSED));
+            }
             self.add(
                 ident.namespace.as_str(),
                 ident.layer.as_str(),
@@ -140,22 +146,16 @@ impl Session {
         name: &str,
         table: Arc<dyn TableProvider>,
     ) -> Result<(), Error> {
-        self.measure(table.as_ref(), 1);
+        if let Some((rows, bytes)) = extent(table.as_ref()) {
+            self.add_rows(rows, bytes);
+        }
         let namespace = self.namespace.clone();
         self.add(namespace.as_str(), CALLS, name, table)
     }
 
-    /// Takes down how large the rows of a table are; what is known of it is multiplied by `times`.
-    fn measure(&mut self, table: &dyn TableProvider, times: usize) {
-        let known = table.statistics();
-        let rows = known.as_ref().and_then(|known| known.num_rows.get_value());
-        let bytes = known
-            .as_ref()
-            .and_then(|known| known.total_byte_size.get_value());
-        if let (Some(rows @ 1..), Some(bytes)) = (rows.copied(), bytes.copied()) {
-            let each = (bytes / rows).saturating_mul(times);
-            self.row_bytes = self.row_bytes.saturating_add(each);
-        }
+    /// Takes down how large the rows of a table are.
+    fn add_rows(&mut self, rows: usize, bytes: usize) {
+        self.row_bytes = self.row_bytes.saturating_add(bytes / rows.max(1));
     }
 
     fn add(
@@ -259,6 +259,14 @@ impl Session {
     ) -> Result<Vec<SendableRecordBatchStream>, Error> {
         Ok(execute_stream_partitioned(plan, self.context.task_ctx())?)
     }
+}
+
+/// Rows of a table and their bytes, as far as both are known.
+fn extent(table: &dyn TableProvider) -> Option<(usize, usize)> {
+    let known = table.statistics()?;
+    let rows = known.num_rows.get_value()?;
+    let bytes = known.total_byte_size.get_value()?;
+    Some((*rows, *bytes))
 }
 
 /// The columns of a table as rows, their types named as everywhere else.
