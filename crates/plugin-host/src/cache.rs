@@ -19,16 +19,10 @@ pub(crate) struct Known {
     pub(crate) identity: Identity,
     /// Number of the plugin that verified it.
     plugin: u64,
+    /// When the plugin was asked.
     at: Instant,
     /// Seconds since 1970 at which the plugin's word ends.
     expires_at: u64,
-}
-
-impl Known {
-    /// How long ago the plugin was asked.
-    pub(crate) fn age(&self) -> Duration {
-        self.at.elapsed()
-    }
 }
 
 /// The tokens.
@@ -49,12 +43,13 @@ impl TokenCache {
         Self { entries, limit }
     }
 
-    /// Who presents `token`, if `plugin` said so a short while ago.
-    pub(crate) async fn get(&self, plugin: u64, token: &Secret) -> Option<Arc<Known>> {
+    /// Who presents `token`, if `plugin` said so a short while ago, and how long ago that was.
+    pub(crate) async fn get(&self, plugin: u64, token: &Secret) -> Option<(Arc<Known>, Duration)> {
         let found = self.entries.get(&digest(token)).await?;
+        let age = found.at.elapsed();
         let believed =
-            found.plugin == plugin && found.age() < self.limit && seconds_now() < found.expires_at;
-        believed.then_some(found)
+            found.plugin == plugin && age < self.limit && seconds_now() < found.expires_at;
+        believed.then_some((found, age))
     }
 
     /// Remembers what `plugin` said before it was asked again: since `asked`, until `expires_at`.
@@ -111,7 +106,7 @@ mod tests {
         let identity = Identity::anonymous();
         let good = token("good");
         cache.put((1, &good), &identity, Instant::now(), FAR).await;
-        let found = cache.get(1, &good).await.unwrap();
+        let (found, _) = cache.get(1, &good).await.unwrap();
         assert_eq!(found.identity, identity);
         assert!(cache.get(2, &good).await.is_none());
         assert!(cache.get(1, &token("other")).await.is_none());

@@ -69,11 +69,11 @@ impl AuthSlot {
         let holder = standing.holder;
         drop(standing);
         if let (Some(cache), Some(token)) = (&self.cache, credential) {
-            if let Some(known) = cache.get(plugin.number, token).await {
+            if let Some((known, age)) = cache.get(plugin.number, token).await {
                 self.metrics.cache_hit();
                 return Ok(Verified {
                     identity: known.identity.clone(),
-                    by: Verification::Cached(known.age()),
+                    by: Verification::Cached(age),
                 });
             }
             self.metrics.cache_miss();
