@@ -8,9 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
-use crate::stack::{program, wait_for};
+use crate::stack::{pid, program, wait_for};
 
 /// Hands the public listener over as descriptor 3, as systemd does.
 const ACTIVATE: &str =
@@ -100,6 +101,14 @@ impl ControlPlane {
     /// Its log.
     pub fn log(&self) -> &Path {
         &self.log
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(pid(&self.child), signal)?)
     }
 
     /// What it takes of memory.

@@ -8,10 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::stack::{program, wait_for};
+use crate::stack::{pid, program, wait_for};
 
 const PROGRAM: &str = "rat-plugin-auth-static";
 const LOGGING: [&str; 4] = [
@@ -68,7 +67,7 @@ impl AuthPlugin {
     /// # Errors
     /// It has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        Ok(kill(self.pid(), signal)?)
+        Ok(kill(pid(&self.child), signal)?)
     }
 
     /// Waits until it has ended; whether that was a success.
@@ -84,11 +83,6 @@ impl AuthPlugin {
     pub fn has_begun(&self) -> bool {
         let program = std::fs::read_link(format!("/proc/{}/exe", self.child.id()));
         program.is_ok_and(|program| program.ends_with(PROGRAM))
-    }
-
-    fn pid(&self) -> Pid {
-        let pid = i32::try_from(self.child.id());
-        Pid::from_raw(pid.expect("the kernel's process ids fit into 31 bits"))
     }
 }
 

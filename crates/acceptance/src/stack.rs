@@ -421,7 +421,7 @@ pub fn private_folder() -> Result<TempDir> {
         .context("failed to create a folder")
 }
 
-fn pid(child: &std::process::Child) -> Pid {
+pub(crate) fn pid(child: &std::process::Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("the kernel's process ids fit into 31 bits"))
 }
 
