@@ -6,8 +6,10 @@
 //! by one that computes how large the result would be before it is made. What is left alone makes
 //! at most a few bytes for each byte of its arguments.
 //!
-//! This does not bound what operators make of values, which is the memory pool's part.
+//! What they make is counted as long as it is held. This does not bound what operators make of
+//! values, which is the memory pool's part.
 
+mod account;
 mod concat;
 mod rule;
 mod size;
@@ -15,11 +17,11 @@ mod size;
 use std::any::Any;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, plan_err};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{
@@ -35,55 +37,33 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::TableReference;
 use rat_pipeline::MAX_SQL_NESTING;
 
+use account::Account;
 use rule::Rule;
-use size::Argument;
+pub(crate) use size::Argument;
 
-use crate::constants::{MAX_CONSTANT_BYTES, MAX_TEXT_BYTES, ValueTooLarge};
+use crate::constants::ValueTooLarge;
 
 /// Bytes of one value.
 const MAX_VALUE_BYTES: u64 = 16 << 20;
 /// Bytes that one call makes for one batch of rows. Below 2 GiB, where the offsets of strings end.
 const MAX_BATCH_BYTES: u64 = 256 << 20;
 
-/// Bytes of the constants that a statement has had computed.
-#[derive(Debug, Clone, Default)]
-struct Computed(Arc<AtomicU64>);
-
-impl Computed {
-    /// Small ones are not counted: where a call is not computed once and for all, but for each
-    /// batch, they would add up.
-    fn add(&self, name: &str, bytes: u64) -> Result<()> {
-        if bytes <= MAX_TEXT_BYTES as u64 {
-            return Ok(());
-        }
-        let total = self.0.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if total <= MAX_CONSTANT_BYTES as u64 {
-            return Ok(());
-        }
-        let message = format!(
-            "{name}() would make a constant of {bytes} bytes, and with it all constants of the \
-             statement would take {total}; at most {MAX_CONSTANT_BYTES} are allowed"
-        );
-        Err(ValueTooLarge(message).into())
-    }
-}
-
 /// Replaces the functions of `context`, which is one statement's, by those that bound what they
-/// make.
-pub(crate) fn bound(context: SessionContext) -> SessionContext {
+/// make. All that they make is counted in `results`.
+pub(crate) fn bound(context: SessionContext, results: Arc<dyn MemoryPool>) -> SessionContext {
     let state = context.state();
-    let computed = Computed::default();
+    let account = Account::new(results);
     let mut planners: Vec<Arc<dyn ExprPlanner>> = Vec::new();
     for planner in state.expr_planners() {
         let inner = Arc::clone(planner);
-        let computed = computed.clone();
-        planners.push(Arc::new(BoundingPlanner { inner, computed }));
+        let account = account.clone();
+        planners.push(Arc::new(BoundingPlanner { inner, account }));
     }
-    planners.push(Arc::new(concat::ConcatPlanner(computed.clone())));
+    planners.push(Arc::new(concat::ConcatPlanner(account.clone())));
     let bounded: Vec<ScalarUDF> = state
         .scalar_functions()
         .values()
-        .filter_map(|function| bounded(function, &computed))
+        .filter_map(|function| bounded(function, &account))
         .collect();
     let state = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
@@ -96,7 +76,7 @@ pub(crate) fn bound(context: SessionContext) -> SessionContext {
 }
 
 /// The function with a bound, where it needs one and has none.
-fn bounded(function: &Arc<ScalarUDF>, computed: &Computed) -> Option<ScalarUDF> {
+fn bounded(function: &Arc<ScalarUDF>, account: &Account) -> Option<ScalarUDF> {
     if function.inner().as_any().is::<Bounded>() {
         return None;
     }
@@ -104,7 +84,7 @@ fn bounded(function: &Arc<ScalarUDF>, computed: &Computed) -> Option<ScalarUDF> 
     Some(ScalarUDF::new_from_impl(Bounded {
         inner: Arc::clone(function),
         rule,
-        computed: computed.clone(),
+        account: account.clone(),
     }))
 }
 
@@ -113,7 +93,7 @@ fn bounded(function: &Arc<ScalarUDF>, computed: &Computed) -> Option<ScalarUDF> 
 struct Bounded {
     inner: Arc<ScalarUDF>,
     rule: Rule,
-    computed: Computed,
+    account: Account,
 }
 
 impl PartialEq for Bounded {
@@ -180,11 +160,12 @@ impl ScalarUDFImpl for Bounded {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let given: Vec<Argument> = args.args.iter().map(Argument::new).collect::<Result<_>>()?;
         let name = self.inner.name();
-        check(name, args.number_rows, &given, &self.computed, |row| {
+        check(name, args.number_rows, &given, &self.account, |row| {
             self.rule.bytes(&given, row)
         })?;
         drop(given);
-        self.inner.invoke_with_args(args)
+        let made = self.inner.invoke_with_args(args)?;
+        self.account.keep(name, made)
     }
 }
 
@@ -193,7 +174,7 @@ fn check(
     name: &str,
     rows: usize,
     given: &[Argument],
-    computed: &Computed,
+    account: &Account,
     bytes: impl Fn(usize) -> Result<u64>,
 ) -> Result<()> {
     let is_constant = given.iter().all(Argument::is_scalar);
@@ -218,7 +199,7 @@ fn check(
         return Err(ValueTooLarge(message).into());
     }
     match is_constant {
-        true => computed.add(name, total),
+        true => account.add_constant(name, total),
         false => Ok(()),
     }
 }
@@ -227,7 +208,7 @@ fn check(
 #[derive(Debug)]
 struct BoundingPlanner {
     inner: Arc<dyn ExprPlanner>,
-    computed: Computed,
+    account: Account,
 }
 
 impl BoundingPlanner {
@@ -245,7 +226,7 @@ impl BoundingPlanner {
     fn bound_expr(&self, expr: Expr) -> Expr {
         match expr {
             Expr::ScalarFunction(ScalarFunction { func, args }) => {
-                let func = bounded(&func, &self.computed).map_or(func, Arc::new);
+                let func = bounded(&func, &self.account).map_or(func, Arc::new);
                 Expr::ScalarFunction(ScalarFunction { func, args })
             }
             other => other,

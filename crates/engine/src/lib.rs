@@ -29,6 +29,7 @@ mod stop;
 mod tables;
 mod threads;
 mod types;
+mod unnest;
 mod workers;
 
 #[cfg(test)]

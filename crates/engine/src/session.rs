@@ -17,7 +17,9 @@ use datafusion::catalog::{
 };
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{
+    FairSpillPool, GreedyMemoryPool, MemoryPool, TrackConsumersPool,
+};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -46,6 +48,8 @@ pub(crate) struct Sessions {
     runtime: Arc<RuntimeEnv>,
     target_partitions: usize,
     spill: Arc<SpillFolder>,
+    /// What functions make.
+    results: Arc<dyn MemoryPool>,
 }
 
 impl Sessions {
@@ -61,6 +65,8 @@ impl Sessions {
             ))
         })?;
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_limit), NAMED_CONSUMERS);
+        // Operators may hold as much of it as they may hold of anything.
+        let results = memory_limit.saturating_mul(2);
         let mode = DiskManagerMode::Directories(vec![spill.path().to_owned()]);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
@@ -70,6 +76,7 @@ impl Sessions {
             runtime,
             target_partitions: target_partitions.max(1),
             spill: Arc::new(spill),
+            results: Arc::new(GreedyMemoryPool::new(results)),
         })
     }
 
@@ -91,7 +98,10 @@ impl Sessions {
             .with_analyzer_rules(literals::analyzer_rules())
             .with_optimizer_rules(constants::optimizer_rules())
             .build();
-        let context = crate::functions::bound(SessionContext::new_with_state(state));
+        let context = crate::functions::bound(
+            SessionContext::new_with_state(state),
+            Arc::clone(&self.results),
+        );
         Session {
             context,
             namespace: namespace.clone(),

@@ -21,6 +21,7 @@ use crate::panic::Panic;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::threads::{Hold, Threads};
+use crate::unnest;
 
 /// Batches that wait for the reader of a stream.
 const BUFFERED: usize = 1;
@@ -56,7 +57,7 @@ pub(crate) fn execute(
     let threads = Threads::start("rat-rows", count, hold)
         .map_err(|error| Error::internal(format!("failed to start threads: {error}")))?;
     let stop = Stop::default();
-    let plan = stop.watched_by(plan)?;
+    let plan = unnest::in_parts(stop.watched_by(plan)?)?;
     let workers = Arc::new(Workers { stop, threads });
     // Some operators spawn as soon as they are started.
     let started = workers.threads.within(|| match streams {

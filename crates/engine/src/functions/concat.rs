@@ -20,13 +20,13 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::Computed;
+use super::account::Account;
 use super::rule::Rule;
 use super::size::Argument;
 
 /// Plans `||` where nobody else did.
 #[derive(Debug)]
-pub(super) struct ConcatPlanner(pub(super) Computed);
+pub(super) struct ConcatPlanner(pub(super) Account);
 
 impl ExprPlanner for ConcatPlanner {
     fn plan_binary_op(
@@ -56,7 +56,7 @@ impl ExprPlanner for ConcatPlanner {
 #[derive(Debug)]
 struct Concat {
     signature: Signature,
-    computed: Computed,
+    account: Account,
 }
 
 impl PartialEq for Concat {
@@ -74,10 +74,10 @@ impl Hash for Concat {
 }
 
 impl Concat {
-    fn new(computed: Computed) -> Self {
+    fn new(account: Account) -> Self {
         Self {
             signature: Signature::user_defined(Volatility::Immutable),
-            computed,
+            account,
         }
     }
 }
@@ -118,7 +118,7 @@ impl ScalarUDFImpl for Concat {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let given: Vec<Argument> = args.args.iter().map(Argument::new).collect::<Result<_>>()?;
-        super::check("||", args.number_rows, &given, &self.computed, |row| {
+        super::check("||", args.number_rows, &given, &self.account, |row| {
             Rule::Sum.bytes(&given, row)
         })?;
         let mut values = args.args.into_iter();
@@ -128,7 +128,7 @@ impl ScalarUDFImpl for Concat {
         for value in values {
             text = join(text, value, args.number_rows)?;
         }
-        Ok(text)
+        self.account.keep("||", text)
     }
 }
 

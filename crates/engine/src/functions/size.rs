@@ -10,7 +10,7 @@ use datafusion::logical_expr::ColumnarValue;
 const OVERHEAD: u64 = 16;
 
 /// An argument of a call, asked about row by row.
-pub(super) struct Argument {
+pub(crate) struct Argument {
     array: ArrayRef,
     scalar: bool,
     sizes: Vec<u64>,
@@ -18,7 +18,7 @@ pub(super) struct Argument {
 }
 
 impl Argument {
-    pub(super) fn new(value: &ColumnarValue) -> Result<Self> {
+    pub(crate) fn new(value: &ColumnarValue) -> Result<Self> {
         let scalar = matches!(value, ColumnarValue::Scalar(_));
         let array = match value {
             ColumnarValue::Array(array) => ArrayRef::clone(array),
@@ -39,44 +39,44 @@ impl Argument {
     }
 
     /// Whether all rows have the same value.
-    pub(super) fn is_scalar(&self) -> bool {
+    pub(crate) fn is_scalar(&self) -> bool {
         self.scalar
     }
 
-    pub(super) fn array(&self) -> &ArrayRef {
+    pub(crate) fn array(&self) -> &ArrayRef {
         &self.array
     }
 
     /// Where in the array the value of a row is.
-    pub(super) fn index(&self, row: usize) -> usize {
+    pub(crate) fn index(&self, row: usize) -> usize {
         if self.scalar { 0 } else { row }
     }
 
-    pub(super) fn is_null(&self, row: usize) -> bool {
+    pub(crate) fn is_null(&self, row: usize) -> bool {
         self.array.is_null(self.index(row))
     }
 
     /// Bytes of a row's value.
-    pub(super) fn bytes(&self, row: usize) -> u64 {
+    pub(crate) fn bytes(&self, row: usize) -> u64 {
         self.sizes.get(self.index(row)).copied().unwrap_or(0)
     }
 
     /// A row's number; nothing for NULL and for what is no number.
-    pub(super) fn number(&self, row: usize) -> Option<i64> {
+    pub(crate) fn number(&self, row: usize) -> Option<i64> {
         let numbers = self.numbers.as_ref()?;
         let index = self.index(row);
         numbers.is_valid(index).then(|| numbers.value(index))
     }
 
     /// A row's number as a count of something.
-    pub(super) fn count(&self, row: usize) -> u64 {
+    pub(crate) fn count(&self, row: usize) -> u64 {
         self.number(row)
             .and_then(|number| u64::try_from(number).ok())
             .unwrap_or(0)
     }
 
     /// A row's text; nothing for NULL and for what is no text.
-    pub(super) fn text(&self, row: usize) -> Option<&str> {
+    pub(crate) fn text(&self, row: usize) -> Option<&str> {
         let index = self.index(row);
         if self.array.is_null(index) {
             return None;
@@ -90,7 +90,7 @@ impl Argument {
     }
 
     /// Elements of a row's list, or 1 where it is no list.
-    pub(super) fn elements(&self, row: usize) -> u64 {
+    pub(crate) fn elements(&self, row: usize) -> u64 {
         let index = self.index(row);
         if self.array.is_null(index) {
             return 0;
@@ -106,7 +106,7 @@ impl Argument {
     }
 
     /// Values at the bottom of a row's list of lists.
-    pub(super) fn leaves(&self, row: usize) -> u64 {
+    pub(crate) fn leaves(&self, row: usize) -> u64 {
         let row = self.array.slice(self.index(row), 1);
         leaves(&row)
     }

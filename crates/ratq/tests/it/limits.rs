@@ -219,6 +219,10 @@ async fn a_statement_that_would_be_planned_for_long_is_refused_at_once() {
         .refused("SELECT repeat('x', 1000000) FROM range(1, 3000)")
         .await;
     assert_eq!(reason(&status), "VALUE_TOO_LARGE", "{status}");
+    // What a list is unnested into is made a few rows at a time.
+    let sql = "SELECT count(*), max(length(t)) FROM (SELECT unnest(range(1, 2000 + value)) AS n, \
+               repeat(CAST(value AS VARCHAR), 2000) AS t FROM range(1000, 1100))";
+    assert!(ratq.rows(sql).await.is_ok());
     let numbers: Vec<String> = (0..14_000).map(|n| n.to_string()).collect();
     let sql = format!(
         "SELECT value FROM range(3) WHERE value IN ({})",
