@@ -15,10 +15,12 @@
 //! The crate deliberately knows no policy (who may do what, when a run starts) and touches no file
 //! of the lake.
 
+mod audit_log;
 mod error;
 mod files;
 mod migrations;
 mod namespaces;
+mod owners;
 mod page;
 mod pipelines;
 mod plugins;
@@ -33,12 +35,16 @@ mod tables;
 mod time;
 mod zones;
 
+pub use audit_log::{AuditFilter, AuditLog, AuditRecord};
 pub use error::Error;
 pub use files::{File, FileRecord, Files};
 pub use migrations::migrations;
 pub use namespaces::{NamespaceRecord, Namespaces};
+pub use owners::{Owned, Owners};
 pub use page::{DEFAULT_LIMIT, MAX_LIMIT, Page, Paging};
-pub use pipelines::{NewPipeline, PipelineFilter, PipelineRecord, PipelineUpdate, Pipelines};
+pub use pipelines::{
+    NewPipeline, Only, PipelineFilter, PipelineKey, PipelineRecord, PipelineUpdate, Pipelines,
+};
 pub use plugins::{NewPlugin, PluginHealth, PluginRecord, PluginStatus, Plugins};
 pub use quality::Quality;
 pub use run_logs::RunLogs;

@@ -32,6 +32,8 @@ const ALL: &[Migration] = &[
     migration!("0012_settings"),
     migration!("0013_landing_file_hash"),
     migration!("0014_run_cancelled_by"),
+    migration!("0015_run_creator_roles"),
+    migration!("0016_audit_log"),
 ];
 
 /// Every migration of the platform database, in order.

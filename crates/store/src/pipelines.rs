@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rat_sql::{Builder, FromRow, Pool, Row, Transaction, sql};
-use rat_types::{Layer, NamespaceName, TableIdent};
+use rat_types::{Layer, NamespaceName, TableIdent, TableName};
 use uuid::Uuid;
 
 use crate::error::{Constraint, must_change};
@@ -65,6 +65,50 @@ pub struct PipelineUpdate {
     pub owner: Option<String>,
 }
 
+/// A pipeline and whose it is, also of one that was deleted: its runs are still there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineKey {
+    /// Id: a UUIDv7.
+    pub id: String,
+    /// Name of the pipeline.
+    pub ident: TableIdent,
+    /// User id of the owner.
+    pub owner: String,
+    /// Whether it was deleted.
+    pub is_deleted: bool,
+}
+
+/// A selection of pipelines by their ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Only {
+    /// These.
+    These(Vec<String>),
+    /// All but these.
+    AllBut(Vec<String>),
+}
+
+impl Only {
+    /// Adds the condition that the id in `column` is among the selected.
+    pub(crate) fn push(&self, query: &mut Builder, column: &str) {
+        let (ids, word, everything) = match self {
+            Self::These(ids) => (ids, "IN", " AND FALSE"),
+            Self::AllBut(ids) => (ids, "NOT IN", ""),
+        };
+        if ids.is_empty() {
+            query.push(everything);
+            return;
+        }
+        query.push(&format!(" AND {column} {word} ("));
+        for (position, id) in ids.iter().enumerate() {
+            if position > 0 {
+                query.push(", ");
+            }
+            query.bind(id.as_str());
+        }
+        query.push(")");
+    }
+}
+
 /// Which pipelines to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PipelineFilter {
@@ -74,6 +118,8 @@ pub struct PipelineFilter {
     pub layer: Option<Layer>,
     /// Whose name or description contains this text, in upper or lower case.
     pub search: Option<String>,
+    /// Of this selection only.
+    pub only: Option<Only>,
     /// Page and order; fields `name`, `namespace`, `layer`, `kind` (also as `type`),
     /// `created_at`, `updated_at`. Default: namespace, layer, name.
     pub paging: Paging,
@@ -90,6 +136,17 @@ impl FromRow for PipelineRecord {
             source_hash: row.get("source_hash")?,
             created_at: row.get("created_at")?,
             updated_at: row.get("updated_at")?,
+        })
+    }
+}
+
+impl FromRow for PipelineKey {
+    fn from_row(row: &Row) -> Result<Self, rat_sql::Error> {
+        Ok(Self {
+            id: row.get("id")?,
+            ident: ident(row)?,
+            owner: row.get("owner")?,
+            is_deleted: row.get::<Option<DateTime<Utc>>>("deleted_at")?.is_some(),
         })
     }
 }
@@ -197,6 +254,28 @@ impl<'a> Pipelines<'a> {
         })
     }
 
+    /// All pipelines by name, deleted ones included: of a namespace, of a layer, of a name, or all.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn keys(
+        &self,
+        namespace: Option<&NamespaceName>,
+        layer: Option<Layer>,
+        name: Option<&TableName>,
+    ) -> Result<Vec<PipelineKey>, Error> {
+        let query = sql!(
+            "SELECT id, namespace, layer, name, owner, deleted_at FROM pipelines
+             WHERE namespace = COALESCE($1, namespace) AND layer = COALESCE($2, layer)
+                   AND name = COALESCE($3, name)
+             ORDER BY namespace, layer, name, id",
+            namespace.map(NamespaceName::as_str),
+            layer.as_ref().map(Layer::as_str),
+            name.map(TableName::as_str),
+        );
+        Ok(self.pool.fetch_all(query).await?)
+    }
+
     /// Changes the given fields and answers the pipeline as it is now.
     ///
     /// # Errors
@@ -273,6 +352,9 @@ impl PipelineFilter {
                 .push(" OR LOWER(description) LIKE ")
                 .bind(&pattern)
                 .push(r" ESCAPE '\')");
+        }
+        if let Some(only) = &self.only {
+            only.push(query, "id");
         }
     }
 

@@ -22,7 +22,7 @@ mod transitions;
 use rat_sql::{Pool, sql};
 use rat_types::{RunId, TableIdent};
 
-use crate::error::Constraint;
+use crate::error::{Constraint, encode};
 use crate::time::now;
 use crate::{Error, Page};
 
@@ -50,8 +50,8 @@ impl<'a> Runs<'a> {
     pub async fn create(&self, new: &NewRun) -> Result<RunRecord, Error> {
         let query = sql!(
             "INSERT INTO runs (id, pipeline_id, namespace, layer, name, status, run_trigger,
-                               attempt, created_by, cancel_requested, created_at)
-             SELECT $1, id, namespace, layer, name, 'pending', $5, 0, $6, FALSE, $7
+                               attempt, created_by, created_by_roles, cancel_requested, created_at)
+             SELECT $1, id, namespace, layer, name, 'pending', $5, 0, $6, $7, FALSE, $8
              FROM pipelines
              WHERE namespace = $2 AND layer = $3 AND name = $4 AND deleted_at IS NULL",
             new.id.to_string(),
@@ -60,6 +60,7 @@ impl<'a> Runs<'a> {
             new.pipeline.name.as_str(),
             &new.trigger,
             &new.created_by,
+            encode("roles", &new.created_by_roles)?,
             now(),
         );
         let created = self.pool.execute(query).await.or_exists("run", new.id)?;

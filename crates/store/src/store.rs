@@ -3,8 +3,8 @@
 use rat_sql::{Backend, DatabaseUrl, Options, Pool};
 
 use crate::{
-    Error, Files, Namespaces, Pipelines, Plugins, Quality, RunLogs, Runs, Settings, TableMetadata,
-    Tables, Zones, migrations,
+    AuditLog, Error, Files, Namespaces, Owners, Pipelines, Plugins, Quality, RunLogs, Runs,
+    Settings, TableMetadata, Tables, Zones, migrations,
 };
 
 /// The platform database. Cheap to clone; all clones share one pool.
@@ -103,6 +103,16 @@ impl Store {
     /// Descriptions of tables.
     pub fn table_metadata(&self) -> TableMetadata<'_> {
         TableMetadata::new(&self.pool)
+    }
+
+    /// Who owns what.
+    pub fn owners(&self) -> Owners<'_> {
+        Owners::new(&self.pool)
+    }
+
+    /// The audit log.
+    pub fn audit_log(&self) -> AuditLog<'_> {
+        AuditLog::new(&self.pool)
     }
 
     /// Settings of the installation.

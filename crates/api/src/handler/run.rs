@@ -218,6 +218,7 @@ pub(crate) async fn create(
         pipeline: ident,
         trigger: body.trigger,
         created_by: access.user().to_owned(),
+        created_by_roles: access.identity().roles.clone(),
     };
     let run = state.store.runs().create(&new).await?;
     state.scheduler.notify();

@@ -17,6 +17,7 @@ async fn run(api: &Api) -> RunId {
         pipeline: ident,
         trigger: "manual".to_owned(),
         created_by: "anonymous".to_owned(),
+        created_by_roles: Vec::new(),
     };
     api.store.runs().create(&new).await.unwrap().id
 }

@@ -88,6 +88,7 @@ pub(crate) async fn pipeline_with_run(api: &Api) -> RunId {
         pipeline: ident,
         trigger: "manual".to_owned(),
         created_by: "anonymous".to_owned(),
+        created_by_roles: Vec::new(),
     };
     api.store.runs().create(&run).await.unwrap();
     run.id

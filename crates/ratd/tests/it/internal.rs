@@ -79,6 +79,7 @@ async fn running(store: &Store) -> RunId {
             pipeline,
             trigger,
             created_by,
+            created_by_roles: Vec::new(),
         })
         .await
         .unwrap();

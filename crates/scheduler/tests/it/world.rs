@@ -141,6 +141,7 @@ impl World {
             pipeline: pipeline.clone(),
             trigger: "manual".into(),
             created_by: "anonymous".into(),
+            created_by_roles: vec!["admin".into()],
         };
         self.store.runs().create(&new).await.unwrap();
         if let Some(scheduler) = &self.scheduler {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rat_sql::{Builder, Query};
 use rat_types::{Layer, NamespaceName, RunStatus, TableName};
 
-use crate::Paging;
+use crate::{Only, Paging};
 
 /// Fields that a list of runs can be sorted by.
 const SORT_FIELDS: [&str; 6] = [
@@ -25,6 +25,8 @@ pub struct RunFilter {
     pub layer: Option<Layer>,
     /// Of pipelines with this name only.
     pub pipeline: Option<TableName>,
+    /// Of this selection of pipelines only.
+    pub only: Option<Only>,
     /// In this state only.
     pub status: Option<RunStatus>,
     /// Started at this time or later.
@@ -66,6 +68,9 @@ impl RunFilter {
         }
         if let Some(name) = &self.pipeline {
             query.push(" AND name = ").bind(name.as_str());
+        }
+        if let Some(only) = &self.only {
+            only.push(query, "pipeline_id");
         }
         if let Some(status) = self.status {
             query.push(" AND status = ").bind(status.as_str());

@@ -25,6 +25,8 @@ pub struct RunRecord {
     pub executor: Option<String>,
     /// User id of who started it.
     pub created_by: String,
+    /// Roles that they had then.
+    pub created_by_roles: Vec<String>,
     /// Hash of the sources that it executes.
     pub source_hash: Option<String>,
     /// When it was created.
@@ -66,6 +68,8 @@ pub struct NewRun {
     pub trigger: String,
     /// User id of who started it.
     pub created_by: String,
+    /// Roles that they have.
+    pub created_by_roles: Vec<String>,
 }
 
 /// What is known when a run goes to an executor.
@@ -139,6 +143,7 @@ impl FromRow for RunRecord {
             attempt: row.get("attempt")?,
             executor: row.get("executor")?,
             created_by: row.get("created_by")?,
+            created_by_roles: row.optional_json("created_by_roles")?.unwrap_or_default(),
             source_hash: row.get("source_hash")?,
             created_at: row.get("created_at")?,
             started_at: row.get("started_at")?,

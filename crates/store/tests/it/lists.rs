@@ -1,6 +1,6 @@
 //! Filters, order and pages.
 
-use rat_store::{Paging, PipelineFilter, RunFilter, RunRecord, Store};
+use rat_store::{Only, Paging, PipelineFilter, RunFilter, RunRecord, Store};
 use rat_types::{Layer, RunId, RunStatus};
 
 use crate::support::{end, namespace, new_run, pipeline, run, run_of_new, start};
@@ -315,4 +315,45 @@ pub(crate) async fn an_unknown_field_is_ignored(store: Store) {
         };
         assert_eq!(runs(&store, filter).await, [], "{sort}");
     }
+}
+
+pub(crate) async fn a_selection_of_pipelines_limits_both_lists(store: Store) {
+    let [a, b, c, d] = four_runs(&store).await;
+    store.pipelines().delete(&b.pipeline).await.unwrap();
+    let keys = store.pipelines().keys(None, None, None).await.unwrap();
+    let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+    let of = |run: &RunRecord| run.pipeline_id.clone();
+    assert_eq!(
+        ids,
+        [&of(&a), &of(&d), &of(&b), &of(&c)],
+        "by name, with the deleted one"
+    );
+    let shop = namespace("shop");
+    let found = store
+        .pipelines()
+        .keys(Some(&shop), Some(Layer::Silver), Some(&c.pipeline.name))
+        .await
+        .unwrap();
+    assert_eq!(found, [keys[3].clone()]);
+
+    for (only, expected) in [
+        (Only::These(vec![of(&b), of(&c)]), vec![c.id, b.id]),
+        (Only::These(Vec::new()), vec![]),
+        (Only::AllBut(vec![of(&b), of(&c)]), vec![d.id, a.id]),
+        (Only::AllBut(Vec::new()), vec![d.id, c.id, b.id, a.id]),
+    ] {
+        let filter = RunFilter {
+            only: Some(only.clone()),
+            ..RunFilter::default()
+        };
+        assert_eq!(runs(&store, filter).await, expected, "{only:?}");
+    }
+    let filter = PipelineFilter {
+        only: Some(Only::AllBut(vec![of(&a)])),
+        ..PipelineFilter::default()
+    };
+    assert_eq!(
+        pipelines(&store, filter).await,
+        ["shop.gold.a", "shop.silver.c"]
+    );
 }

@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod audit_log;
 mod claims;
 mod files;
 mod lists;
 mod migrations;
 mod namespaces;
 mod open;
+mod owners;
 mod pipelines;
 mod plugins;
 mod queries;
@@ -55,6 +57,9 @@ macro_rules! on_every_database {
 }
 
 on_every_database! {
+    audit_log: entries_are_listed_newest_first_and_filtered,
+        an_entry_is_stored_once,
+        old_and_surplus_entries_are_removed;
     claims: a_claimed_run_is_running_without_an_executor,
         the_oldest_run_of_each_pipeline_is_claimed_first,
         a_pipeline_never_has_two_running_runs,
@@ -73,6 +78,7 @@ on_every_database! {
         runs_are_sorted_by_every_field,
         a_run_that_has_not_started_is_listed_last,
         pipelines_are_filtered_and_searched,
+        a_selection_of_pipelines_limits_both_lists,
         pipelines_are_sorted_alike_in_both_databases,
         an_unknown_field_is_ignored;
     namespaces: default_is_always_there,
@@ -82,6 +88,7 @@ on_every_database! {
         of_sixteen_that_create_the_same_namespace_one_succeeds;
     open: a_store_tells_its_database_and_answers,
         a_closed_store_is_unavailable;
+    owners: what_somebody_owns_is_found_and_given_away;
     pipelines: a_pipeline_is_created_and_found,
         a_pipeline_needs_its_namespace_and_a_free_name,
         an_update_changes_what_it_names,

@@ -48,6 +48,7 @@ pub(crate) fn new_run(pipeline: &str) -> NewRun {
         pipeline: ident(pipeline),
         trigger: "manual".to_owned(),
         created_by: "anna".to_owned(),
+        created_by_roles: vec!["analyst".to_owned()],
     }
 }
 
