@@ -10,6 +10,7 @@
 //!
 //! Deliberately not here: SQL of user or platform, HTTP, and the decision who may start a run.
 
+mod access;
 mod active;
 mod backoff;
 mod error;
@@ -21,6 +22,7 @@ mod service;
 mod task;
 mod token;
 
+pub use access::{ReadAll, ReadError, Reads, RunAccess};
 pub use error::Error;
 pub use executor::{Error as ExecutorError, Executor, LogStream, Progress, WarmPoolExecutor};
 pub use handle::Handle;

@@ -1,7 +1,8 @@
 //! From a claimed row to a complete request.
 //!
 //! Everything that the run may read is decided here and frozen: the sources, the tables that its
-//! templates name (which becomes its token's scope) and the files that lie in its landing zones.
+//! templates name (which becomes its token's scope) and the files that lie in its landing zones,
+//! if whoever started it may read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +10,10 @@ use chrono::{DateTime, SubsecRound, Utc};
 use rat_pipeline::{Pipeline, RenderContext, RenderError};
 use rat_store::{RunRecord, RunStart, Store};
 use rat_types::{
-    LandingFile, RunFailure, RunRequest, TableIdent, ZoneIdent, is_reserved_in_landing,
+    Identity, LandingFile, RunFailure, RunRequest, TableIdent, ZoneIdent, is_reserved_in_landing,
 };
 
+use crate::access::{ReadError, Reads};
 use crate::service::Config;
 use crate::token;
 
@@ -26,6 +28,8 @@ pub(crate) struct Prepared {
 pub(crate) enum Failed {
     /// The run is at fault; it fails with this.
     Run(RunFailure),
+    /// Nobody is there to say whether the run may read what it names; it waits.
+    Access(String),
     /// The database is at fault; the run is none the worse.
     Store(rat_store::Error),
 }
@@ -42,6 +46,38 @@ struct Named {
     zones: BTreeSet<ZoneIdent>,
 }
 
+/// What the run may read: all that its templates name, or it does not start.
+struct Permitted {
+    tables: Vec<TableIdent>,
+    zones: Vec<ZoneIdent>,
+}
+
+/// Asks whether whoever started the run may read what it names.
+async fn permitted(config: &Config, run: &RunRecord, named: Named) -> Result<Permitted, Failed> {
+    let permitted = Permitted {
+        tables: named.tables.into_iter().collect(),
+        zones: named.zones.into_iter().collect(),
+    };
+    if permitted.tables.is_empty() && permitted.zones.is_empty() {
+        return Ok(permitted);
+    }
+    let creator = Identity {
+        user_id: run.created_by.clone(),
+        email: String::new(),
+        display_name: String::new(),
+        roles: run.created_by_roles.clone(),
+    };
+    let reads = Reads {
+        tables: &permitted.tables,
+        zones: &permitted.zones,
+    };
+    match config.access.check(&creator, reads).await {
+        Ok(()) => Ok(permitted),
+        Err(ReadError::Denied(message)) => Err(failure("ACCESS_DENIED", message)),
+        Err(ReadError::Unavailable(message)) => Err(Failed::Access(message)),
+    }
+}
+
 /// Builds the request of the next attempt of `run` for the executor `executor`.
 pub(crate) async fn prepare(
     store: &Store,
@@ -52,6 +88,7 @@ pub(crate) async fn prepare(
     let started_at = Utc::now().trunc_subsecs(6);
     let sources = store.files().pipeline_sources(&run.pipeline).await?;
     let (sources, named) = analyse(run.pipeline.clone(), sources, started_at).await?;
+    let named = permitted(config, run, named).await?;
     let landing_files = landing_files(store, config, &named.zones).await?;
     let token = token::mint_run_token()
         .map_err(|error| failure("INTERNAL", crate::retry::chain(&error)))?;
@@ -62,7 +99,7 @@ pub(crate) async fn prepare(
         token_hash: token::hash(token.expose()),
         attempt,
         source_hash: source_hash.clone(),
-        readable: named.tables.into_iter().collect(),
+        readable: named.tables,
     };
     let request = RunRequest {
         run_id: run.id,
@@ -142,7 +179,7 @@ fn named(
 async fn landing_files(
     store: &Store,
     config: &Config,
-    zones: &BTreeSet<ZoneIdent>,
+    zones: &[ZoneIdent],
 ) -> Result<Vec<LandingFile>, Failed> {
     let mut files = Vec::new();
     for zone in zones {

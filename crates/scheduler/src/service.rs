@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{ReadAll, RunAccess};
 use crate::active::Active;
 use crate::backoff::{Gate, Passage};
 use crate::handle::Handle;
@@ -31,6 +32,8 @@ pub struct Config {
     pub control_plane: String,
     /// The lake, for the locations of landing files.
     pub warehouse: Warehouse,
+    /// Says what the user who started a run may read.
+    pub access: Arc<dyn RunAccess>,
     /// Runs under way at a time; further ones wait.
     pub max_running: usize,
     /// How often an executor is asked for the state of a run whose callback does not come.
@@ -54,11 +57,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// The usual times for a scheduler that runs call back at `control_plane`.
+    /// The usual times for a scheduler that runs call back at `control_plane`, without access
+    /// control.
     pub fn new(control_plane: String, warehouse: Warehouse) -> Self {
         Self {
             control_plane,
             warehouse,
+            access: Arc::new(ReadAll),
             max_running: 10,
             poll_interval: Duration::from_secs(5),
             lost_after: 3,

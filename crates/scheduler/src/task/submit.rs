@@ -18,14 +18,28 @@ pub(super) enum Submitted {
     Ended,
 }
 
+/// Why a claimed run is not handed over.
+enum Refused {
+    /// It fails.
+    Failed(RunFailure),
+    /// It is none the worse and waits for this.
+    Waits(String),
+}
+
 impl Task {
     /// Prepares the claimed run, marks it as running and hands it over.
     pub(super) async fn submit(&mut self, executor: &dyn Executor) -> Result<Submitted, Halt> {
         let prepared = match self.prepare(executor.name()).await? {
             Ok(prepared) => prepared,
-            Err(failure) => {
+            Err(Refused::Failed(failure)) => {
                 let end = Self::end_without_result(RunStatus::Failed, Some(failure));
                 self.end(end).await?;
+                return Ok(Submitted::Ended);
+            }
+            Err(Refused::Waits(message)) => {
+                tracing::warn!(run = %self.id(), message, "a run waits for access control");
+                self.shared.gate.close();
+                self.not_taken().await?;
                 return Ok(Submitted::Ended);
             }
         };
@@ -45,7 +59,7 @@ impl Task {
         self.hand_over(executor, &prepared).await
     }
 
-    async fn prepare(&self, executor: &str) -> Result<Result<Prepared, RunFailure>, Halt> {
+    async fn prepare(&self, executor: &str) -> Result<Result<Prepared, Refused>, Halt> {
         let Shared {
             store,
             config,
@@ -55,7 +69,8 @@ impl Task {
         retry::store("prepare a run", shutdown, || async {
             match prepare::prepare(store, config, &self.run, executor).await {
                 Ok(prepared) => Ok(Ok(prepared)),
-                Err(Failed::Run(failure)) => Ok(Err(failure)),
+                Err(Failed::Run(failure)) => Ok(Err(Refused::Failed(failure))),
+                Err(Failed::Access(message)) => Ok(Err(Refused::Waits(message))),
                 Err(Failed::Store(error)) => Err(error),
             }
         })
