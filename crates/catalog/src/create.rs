@@ -155,18 +155,7 @@ impl Catalog {
     /// The table exists already, so a failure here must not undo it.
     async fn remember_owner(&self, ident: &TableIdent, identity: &Identity) {
         let described = self.store().table_metadata();
-        let result = async {
-            if described.get(ident).await?.is_some() {
-                return Ok(());
-            }
-            let owner = identity.user_id.clone();
-            let record = rat_store::TableMetadataRecord {
-                owner,
-                ..Default::default()
-            };
-            described.put(ident, &record).await
-        };
-        if let Err(error) = result.await {
+        if let Err(error) = described.claim(ident, &identity.user_id).await {
             tracing::warn!(table = %ident, %error, "failed to store the owner of a new table");
         }
     }

@@ -29,6 +29,10 @@ impl Catalog {
             }
         }
         self.tables().drop(ident).await?;
+        // What people said about it stays, for a table that is only made anew.
+        if let Err(error) = self.store().owners().forget_table(ident).await {
+            tracing::warn!(table = %ident, %error, "failed to forget the owner of a dropped table");
+        }
         if purge {
             self.files().delete_folder(&folder).await?;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rat_types::{InvalidName, Kind, TableIdent};
 
-use crate::ExternalError;
+use crate::{Denial, ExternalError};
 
 /// A refused or failed operation of the catalog.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,28 @@ pub enum Error {
     #[error("{message}")]
     Forbidden {
         /// What is not allowed, to whom.
+        message: String,
+    },
+    /// Ask the owner for a grant.
+    #[error("{}", denial.message)]
+    Denied {
+        /// What was denied.
+        denial: Box<Denial>,
+    },
+    /// For this caller, something that they may not read is not there.
+    #[error("{what} {name} does not exist, or you may not read it")]
+    Hidden {
+        /// `table` or `namespace`.
+        what: &'static str,
+        /// Its name, levels joined by dots.
+        name: String,
+        /// What was denied.
+        denial: Box<Denial>,
+    },
+    /// Nobody is there to say who may do what: later it will work.
+    #[error("access control is not available: {message}")]
+    AccessUnavailable {
+        /// Who is not there, and why.
         message: String,
     },
     /// A name that no namespace or table can have.
@@ -181,14 +203,16 @@ impl Error {
             Self::NoSuchNamespace { .. }
             | Self::NoSuchTable { .. }
             | Self::NoSuchWarehouse { .. }
-            | Self::NoSuchRoute { .. } => Kind::NotFound,
+            | Self::NoSuchRoute { .. }
+            | Self::Hidden { .. } => Kind::NotFound,
             Self::NamespaceExists { .. } | Self::TableExists { .. } => Kind::AlreadyExists,
             Self::NamespaceNotEmpty { .. }
             | Self::CommitFailed { .. }
             | Self::TableInUse { .. } => Kind::Conflict,
             Self::CommitStateUnknown { .. } | Self::Damaged { .. } => Kind::Internal,
             Self::Unauthenticated => Kind::Unauthenticated,
-            Self::Forbidden { .. } => Kind::PermissionDenied,
+            Self::Forbidden { .. } | Self::Denied { .. } => Kind::PermissionDenied,
+            Self::AccessUnavailable { .. } => Kind::Unavailable,
             Self::Name(_)
             | Self::Invalid { .. }
             | Self::Contradiction { .. }
@@ -236,6 +260,12 @@ impl Error {
             Self::TableInUse { .. } => "TABLE_IN_USE",
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden { .. } => "CATALOG_FORBIDDEN",
+            Self::Denied { .. } => "ACCESS_DENIED",
+            Self::Hidden { what, .. } => match *what {
+                "table" => "TABLE_NOT_FOUND",
+                _ => "NAMESPACE_NOT_FOUND",
+            },
+            Self::AccessUnavailable { .. } => "ACCESS_CONTROL_UNAVAILABLE",
             Self::Name(_) => "INVALID_NAME",
             Self::Invalid { .. } => "CATALOG_REQUEST_INVALID",
             Self::Contradiction { .. } => "PROPERTY_CONTRADICTION",
@@ -261,6 +291,14 @@ impl Error {
     pub(crate) fn forbidden(message: impl Into<String>) -> Self {
         Self::Forbidden {
             message: message.into(),
+        }
+    }
+
+    /// What was not allowed, if that is what happened.
+    pub(crate) fn denial(&self) -> Option<&Denial> {
+        match self {
+            Self::Denied { denial } | Self::Hidden { denial, .. } => Some(denial),
+            _ => None,
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Everybody reaches a table through here: runs, queries, PyIceberg, Spark, Trino, DuckDB. What a
 //! request may do follows from its [`Caller`], which whoever mounts [`rest::router`] puts into the
-//! request's extensions.
+//! request's extensions, and from the [`AccessControl`] that it is mounted with.
 //!
 //! - A pointer in the database says which metadata file of a table is current; moving it is the
 //!   commit. Metadata files are written before and never change. Where an external catalog holds
@@ -15,6 +15,7 @@
 //! Deliberately not here: row data (ratd never reads any), tokens, views, multi-table
 //! transactions, format version 3, and caching of answers.
 
+mod access;
 mod cache;
 mod caller;
 mod catalog;
@@ -38,6 +39,7 @@ mod run_rules;
 mod staged;
 mod tables;
 
+pub use access::{AccessControl, Deed, Denial, Refusal, Subject, Unrestricted};
 pub use caller::{Caller, QueryScope, Readable, RunScope};
 pub use catalog::Catalog;
 pub use describe::{Column, TableSummary};

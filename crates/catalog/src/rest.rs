@@ -13,21 +13,28 @@ mod page;
 mod tables;
 mod unsupported;
 
-use axum::Router;
+use std::sync::Arc;
+
 use axum::extract::{DefaultBodyLimit, OriginalUri};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use http::Method;
 
-use crate::{Catalog, Error};
+use crate::{AccessControl, Catalog, Error, Unrestricted};
 
 use answer::Failure;
 
 /// Longest request body. A commit carries a schema and a few snapshots; data never comes here.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
+/// The routes without access control: every user may do everything.
+pub fn router(catalog: Catalog) -> Router {
+    guarded_router(catalog, Arc::new(Unrestricted))
+}
+
 /// The routes, to be mounted wherever the catalog is served. Each request has to carry a
 /// [`crate::Caller`] in its extensions; one without is answered with 401.
-pub fn router(catalog: Catalog) -> Router {
+pub fn guarded_router(catalog: Catalog, access: Arc<dyn AccessControl>) -> Router {
     let namespace = "/v1/namespaces/{namespace}";
     let tables = "/v1/namespaces/{namespace}/tables";
     let table = "/v1/namespaces/{namespace}/tables/{table}";
@@ -59,6 +66,7 @@ pub fn router(catalog: Catalog) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(Extension(access))
         .with_state(catalog)
 }
 

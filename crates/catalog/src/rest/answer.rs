@@ -35,7 +35,11 @@ impl IntoResponse for Failure {
             "type": type_name(&error),
             "code": status.as_u16(),
         }});
-        (status, Json(body)).into_response()
+        let mut response = (status, Json(body)).into_response();
+        if let Some(denial) = error.denial() {
+            response.extensions_mut().insert(denial.clone());
+        }
+        response
     }
 }
 
@@ -84,7 +88,12 @@ fn type_name(error: &Error) -> &'static str {
         Error::CommitFailed { .. } | Error::TableInUse { .. } => "CommitFailedException",
         Error::CommitStateUnknown { .. } => "CommitStateUnknownException",
         Error::Unauthenticated => "NotAuthorizedException",
-        Error::Forbidden { .. } => "ForbiddenException",
+        Error::Forbidden { .. } | Error::Denied { .. } => "ForbiddenException",
+        Error::Hidden { what, .. } => match *what {
+            "table" => "NoSuchTableException",
+            _ => "NoSuchNamespaceException",
+        },
+        Error::AccessUnavailable { .. } => "ServiceUnavailableException",
         Error::Name(_) | Error::Invalid { .. } | Error::Location(_) => "BadRequestException",
         Error::Contradiction { .. } => "UnprocessableEntityException",
         Error::BodyTooLarge { .. } => "PayloadTooLargeException",

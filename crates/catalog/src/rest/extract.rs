@@ -1,26 +1,33 @@
 //! What handlers take from a request, with the specification's errors.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::{Caller, Error};
+use crate::access::Gate;
+use crate::{AccessControl, Caller, Error};
 
 use super::MAX_BODY_BYTES;
 use super::answer::Failure;
 
-/// Who makes the request; without that, no handler is reached.
-#[derive(Debug)]
-pub(crate) struct By(pub(crate) Caller);
+/// Who makes the request, before the access control of this place; without either, no handler is
+/// reached.
+pub(crate) struct By(pub(crate) Gate);
 
 impl<S: Send + Sync> FromRequestParts<S> for By {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let caller = parts.extensions.get::<Caller>().cloned();
-        caller.map(Self).ok_or(Failure(Error::Unauthenticated))
+        let access = parts.extensions.get::<Arc<dyn AccessControl>>().cloned();
+        match (caller, access) {
+            (Some(caller), Some(access)) => Ok(Self(Gate { caller, access })),
+            _ => Err(Failure(Error::Unauthenticated)),
+        }
     }
 }
 

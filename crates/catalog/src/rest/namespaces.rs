@@ -8,8 +8,8 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::Catalog;
 use crate::name::{Namespace, existing_namespace};
+use crate::{Catalog, Deed};
 
 use super::answer::Failure;
 use super::extract::{Body, By, InPath, Parameters};
@@ -39,14 +39,22 @@ pub(super) struct UpdateBody {
 
 pub(super) async fn list(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     Parameters(ListParameters { parent }): Parameters<ListParameters>,
     Parameters(page): Parameters<PageRequest>,
 ) -> Result<Json<Value>, Failure> {
-    caller.check_list()?;
+    gate.caller.check_list()?;
     let parent = parent.filter(|parent| !parent.is_empty());
     let parent = parent.as_deref().map(existing_namespace).transpose()?;
-    let namespaces = catalog.list_namespaces(parent.as_ref()).await?;
+    if let Some(parent) = &parent {
+        gate.read_namespace(parent).await?;
+    }
+    let mut namespaces = catalog.list_namespaces(parent.as_ref()).await?;
+    if parent.is_none() {
+        let names = namespaces.iter().map(|found| found.name().clone());
+        let readable = gate.readable_namespaces(names.collect()).await?;
+        namespaces = readable.into_iter().map(Namespace::Top).collect();
+    }
     let (page, token) = page.cut(namespaces, Namespace::to_string);
     let levels: Vec<_> = page.iter().map(Namespace::levels).collect();
     Ok(Json(
@@ -56,10 +64,11 @@ pub(super) async fn list(
 
 pub(super) async fn create(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     Body(body): Body<CreateBody>,
 ) -> Result<Json<Value>, Failure> {
-    let owner = caller.check_user("create a namespace")?;
+    let owner = gate.caller.check_user("create a namespace")?;
+    gate.new_namespace().await?;
     let namespace = Namespace::parse(&body.namespace)?;
     let properties = body.properties.unwrap_or_default();
     let properties = catalog
@@ -72,11 +81,11 @@ pub(super) async fn create(
 
 pub(super) async fn load(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     InPath(name): InPath<String>,
 ) -> Result<Json<Value>, Failure> {
-    caller.check_list()?;
     let namespace = existing_namespace(&name)?;
+    gate.read_namespace(&namespace).await?;
     let properties = catalog.namespace_properties(&namespace).await?;
     Ok(Json(
         json!({"namespace": namespace.levels(), "properties": properties}),
@@ -85,34 +94,36 @@ pub(super) async fn load(
 
 pub(super) async fn exists(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     InPath(name): InPath<String>,
 ) -> Result<StatusCode, Failure> {
-    caller.check_list()?;
-    catalog
-        .require_namespace(&existing_namespace(&name)?)
-        .await?;
+    let namespace = existing_namespace(&name)?;
+    gate.read_namespace(&namespace).await?;
+    catalog.require_namespace(&namespace).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn drop(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     InPath(name): InPath<String>,
 ) -> Result<StatusCode, Failure> {
-    caller.check_user("drop a namespace")?;
-    catalog.drop_namespace(&existing_namespace(&name)?).await?;
+    gate.caller.check_user("drop a namespace")?;
+    let namespace = existing_namespace(&name)?;
+    gate.change_namespace(&namespace, Deed::Delete).await?;
+    catalog.drop_namespace(&namespace).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn update_properties(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     InPath(name): InPath<String>,
     Body(body): Body<UpdateBody>,
 ) -> Result<Json<Value>, Failure> {
-    caller.check_user("change a namespace")?;
+    gate.caller.check_user("change a namespace")?;
     let namespace = existing_namespace(&name)?;
+    gate.change_namespace(&namespace, Deed::Write).await?;
     let (removals, updates) = (
         body.removals.unwrap_or_default(),
         body.updates.unwrap_or_default(),

@@ -11,7 +11,7 @@ use crate::catalog::LoadedTable;
 use crate::create::{CreateBody, Created};
 use crate::name::{Namespace, existing_namespace, existing_table, levels};
 use crate::request::{Change, CommitBody};
-use crate::{Caller, Catalog, Error, history};
+use crate::{Caller, Catalog, Deed, Error, history};
 
 use super::answer::{self, Failure};
 use super::extract::{Body, By, Ignored, InPath, Parameters};
@@ -39,15 +39,18 @@ pub(super) struct DropParameters {
 
 pub(super) async fn list(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     InPath(name): InPath<String>,
     Parameters(page): Parameters<PageRequest>,
 ) -> Result<Json<Value>, Failure> {
-    caller.check_list()?;
     let namespace = existing_namespace(&name)?;
+    gate.read_namespace(&namespace).await?;
     catalog.require_namespace(&namespace).await?;
     let tables = match &namespace {
-        Namespace::Layered(name, layer) => catalog.list_tables(Some(name), Some(*layer)).await?,
+        Namespace::Layered(name, layer) => {
+            let tables = catalog.list_tables(Some(name), Some(*layer)).await?;
+            gate.readable_tables(tables).await?
+        }
         // Tables are in the layers.
         Namespace::Top(_) => Vec::new(),
     };
@@ -63,17 +66,18 @@ pub(super) async fn list(
 
 pub(super) async fn create(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     InPath(name): InPath<String>,
     Body(body): Body<CreateBody>,
 ) -> Result<Response, Failure> {
     // Whoever may create nothing learns nothing about names.
-    if let Caller::Query(_) = caller {
+    if let Caller::Query(_) = gate.caller {
         return Err(Failure(Error::forbidden("a query may not write")));
     }
     let namespace = existing_namespace(&name)?;
+    gate.change_namespace(&namespace, Deed::Create).await?;
     Ok(
-        match catalog.create_table(&caller, &namespace, body).await? {
+        match catalog.create_table(&gate.caller, &namespace, body).await? {
             Created::Table(table) => answer::loaded(&table),
             Created::Computed(metadata) => answer::table(None, &metadata, ""),
         },
@@ -82,13 +86,14 @@ pub(super) async fn create(
 
 pub(super) async fn load(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     InPath((namespace, name)): InPath<(String, String)>,
     Parameters(parameters): Parameters<LoadParameters>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let ident = existing_table(&namespace, &name)?;
-    let table = catalog.load(&caller, &ident).await?;
+    gate.read_table(&ident).await?;
+    let table = catalog.load(&gate.caller, &ident).await?;
     let variant = match parameters.snapshots {
         Snapshots::All => "",
         Snapshots::Refs => "-refs",
@@ -139,23 +144,23 @@ fn only_referenced(table: &LoadedTable, variant: &str) -> Result<Response, Error
 
 pub(super) async fn exists(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     InPath((namespace, name)): InPath<(String, String)>,
 ) -> Result<StatusCode, Failure> {
-    catalog
-        .load(&caller, &existing_table(&namespace, &name)?)
-        .await?;
+    let ident = existing_table(&namespace, &name)?;
+    gate.read_table(&ident).await?;
+    catalog.load(&gate.caller, &ident).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn commit(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     InPath((namespace, name)): InPath<(String, String)>,
     Body(body): Body<CommitBody>,
 ) -> Result<Response, Failure> {
     let ident = existing_table(&namespace, &name)?;
-    caller.check_write(&ident)?;
+    gate.caller.check_write(&ident)?;
     if let Some(identifier) = &body.identifier
         && (identifier.namespace != levels(&ident) || identifier.name != ident.name.as_str())
     {
@@ -164,18 +169,26 @@ pub(super) async fn commit(
         )));
     }
     let change = Change::parse(body)?;
+    if change.creates() {
+        let namespace = Namespace::Layered(ident.namespace.clone(), ident.layer);
+        gate.change_namespace(&namespace, Deed::Create).await?;
+    } else {
+        gate.change_table(&ident, Deed::Write).await?;
+    }
     Ok(answer::loaded(
-        &catalog.commit(&caller, &ident, &change).await?,
+        &catalog.commit(&gate.caller, &ident, &change).await?,
     ))
 }
 
 pub(super) async fn drop(
     State(catalog): State<Catalog>,
-    By(caller): By,
+    By(gate): By,
     InPath((namespace, name)): InPath<(String, String)>,
     Parameters(parameters): Parameters<DropParameters>,
 ) -> Result<StatusCode, Failure> {
-    caller.check_user("drop a table")?;
+    gate.caller.check_user("drop a table")?;
+    let ident = existing_table(&namespace, &name)?;
+    gate.change_table(&ident, Deed::Delete).await?;
     let purge = match parameters.purge_requested.as_deref() {
         None => false,
         // Python writes `True`.
@@ -185,18 +198,16 @@ pub(super) async fn drop(
             ))
         })?,
     };
-    catalog
-        .drop_table(&existing_table(&namespace, &name)?, purge)
-        .await?;
+    catalog.drop_table(&ident, purge).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Clients report how a scan went; nobody here wants to know yet.
 pub(super) async fn metrics(
-    By(caller): By,
+    By(gate): By,
     InPath((namespace, name)): InPath<(String, String)>,
     _: Ignored,
 ) -> Result<StatusCode, Failure> {
-    caller.check_read(&existing_table(&namespace, &name)?)?;
+    gate.read_table(&existing_table(&namespace, &name)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
