@@ -14,6 +14,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
+use rat_catalog::Denial;
 use rat_types::{InvalidName, Kind};
 use serde::Serialize;
 
@@ -26,6 +27,7 @@ pub(crate) struct Fault {
     reason: Option<Cow<'static, str>>,
     message: String,
     retry_after: Option<Duration>,
+    denial: Option<Box<Denial>>,
 }
 
 #[derive(Serialize)]
@@ -108,7 +110,26 @@ impl Fault {
             reason: None,
             message: message.into(),
             retry_after: None,
+            denial: None,
         }
+    }
+
+    /// The caller may not; why is for the audit log.
+    pub(crate) fn denied(denial: Denial) -> Self {
+        Self {
+            denial: Some(Box::new(denial.clone())),
+            ..Self::new(Kind::PermissionDenied, denial.message).because("ACCESS_DENIED")
+        }
+    }
+
+    /// What the caller may not do, where that is the error.
+    pub(crate) fn denial(&self) -> Option<&Denial> {
+        self.denial.as_deref()
+    }
+
+    /// The message, for the audit log.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The caller's input is wrong.

@@ -11,8 +11,10 @@
 //! callers and other credentials.
 
 mod access;
+mod audit;
 mod blocking;
 mod down;
+mod enforcement;
 mod error;
 mod extract;
 mod fault;
@@ -24,6 +26,7 @@ mod landing_path;
 mod limit;
 mod log_stream;
 mod middleware;
+mod ownership;
 mod parameter;
 mod query;
 mod references;
@@ -36,7 +39,9 @@ mod time;
 mod upload;
 
 pub use access::{AccessError, Action, AllowAll, Enforcer, Permission, Resource, ResourceKind};
+pub use audit::{Audit, AuditConfig, AuditEvent, AuditWriter};
 pub use down::{AuthenticationDown, EnforcementDown};
+pub use enforcement::Enforcement;
 pub use middleware::authentication::{
     ApiKey, AuthenticationError, Authenticator, Verification, Verified,
 };

@@ -39,18 +39,23 @@ pub(crate) fn description(value: &str) -> Result<(), Fault> {
 
 /// Refuses an owner that is no user id.
 pub(crate) fn owner(value: &str) -> Result<(), Fault> {
+    user("owner", value)
+}
+
+/// Refuses what is no user id, nor the name of a role.
+pub(crate) fn user(field: &str, value: &str) -> Result<(), Fault> {
     if value.trim().is_empty() {
-        return Err(Fault::invalid("owner: must not be empty"));
+        return Err(Fault::invalid(format!("{field}: must not be empty")));
     }
     if value
         .chars()
         .any(|c| c.is_control() || is_direction_mark(c))
     {
-        return Err(Fault::invalid(
-            "owner: must be one line without control characters",
-        ));
+        return Err(Fault::invalid(format!(
+            "{field}: must be one line without control characters"
+        )));
     }
-    text("owner", value, OWNER)
+    text(field, value, OWNER)
 }
 
 /// Refuses a search that is too long.

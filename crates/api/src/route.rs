@@ -9,10 +9,10 @@ use axum::extract::{MatchedPath, Request};
 use axum::routing::{MethodFilter, on};
 use http::Method;
 
-use crate::access::{Action, ResourceKind};
+use crate::access::{Action, Permission, ResourceKind};
 use crate::handler::{
-    file, health, meta, namespace, pipeline, plugin, query, run, run_log, table, validation, zone,
-    zone_file,
+    audit, cloud, file, health, meta, metrics, namespace, pipeline, plugin, query, run, run_log,
+    sharing, table, validation, zone, zone_file,
 };
 use crate::state::AppState;
 
@@ -25,8 +25,13 @@ pub enum Guard {
     Authenticated,
     /// A credential; what it may read is decided table by table in the catalog.
     Catalog,
-    /// A credential, and access control on this kind of resource.
+    /// A credential, and access control on this kind of resource. A list shows what of it the
+    /// caller may read.
     Access(ResourceKind, Action),
+    /// A credential, and access control on the resource that the request names.
+    Named(Action),
+    /// A credential, and a permission of the platform.
+    Permission(Permission),
 }
 
 /// One route.
@@ -69,7 +74,7 @@ macro_rules! routes {
     };
 }
 
-use Action::{Create, Delete, List, Read, Run, Write};
+use Action::{Create, Delete, List, Read, Run, Share, Write};
 use ResourceKind::{LandingZone, Namespace, Pipeline, Plugin, Table};
 
 routes! {
@@ -106,7 +111,7 @@ routes! {
 
     GET "/api/v1/pipelines", access(Pipeline, List), pipeline::list,
         "List pipelines";
-    POST "/api/v1/pipelines", access(Pipeline, Create), pipeline::create,
+    POST "/api/v1/pipelines", access(Namespace, Create), pipeline::create,
         "Create a pipeline";
     GET "/api/v1/pipelines/{namespace}/{layer}/{name}", access(Pipeline, Read), pipeline::get,
         "Get a pipeline";
@@ -122,7 +127,7 @@ routes! {
         validation::tests,
         "List a pipeline's quality tests";
 
-    GET "/api/v1/files", access(Pipeline, Read), file::list,
+    GET "/api/v1/files", access(Pipeline, List), file::list,
         "List source files by prefix";
     GET "/api/v1/files/{*path}", access(Pipeline, Read), file::get,
         "Get a source file";
@@ -133,7 +138,7 @@ routes! {
 
     GET "/api/v1/landing-zones", access(LandingZone, List), zone::list,
         "List landing zones";
-    POST "/api/v1/landing-zones", access(LandingZone, Create), zone::create,
+    POST "/api/v1/landing-zones", access(Namespace, Create), zone::create,
         "Create a landing zone";
     GET "/api/v1/landing-zones/{namespace}/{name}", access(LandingZone, Read), zone::get,
         "Get a landing zone";
@@ -185,6 +190,31 @@ routes! {
 
     GET "/api/v1/plugins", access(Plugin, List), plugin::list,
         "List plugins with their health";
+    GET "/api/v1/plugins/{name}", access(Plugin, Read), plugin::get,
+        "Get a plugin";
+    POST "/api/v1/admin/plugins/reload", Guard::Permission(Permission::PluginsReload),
+        plugin::reload,
+        "Read the plugins of rat.yaml again";
+
+    GET "/api/v1/audit", Guard::Permission(Permission::AuditRead), audit::list,
+        "List what was changed, refused and denied";
+
+    GET "/api/v1/sharing", Guard::Named(Share), sharing::list,
+        "List grants";
+    POST "/api/v1/sharing", Guard::Named(Share), sharing::create,
+        "Give a user or a role access";
+    DELETE "/api/v1/sharing/{grant_id}", Guard::Named(Share), sharing::delete,
+        "Take a grant back";
+    POST "/api/v1/sharing/transfer", Guard::Named(Share), sharing::transfer,
+        "Give something to another owner";
+
+    GET "/api/v1/cloud/credentials", access(Namespace, Read), cloud::credentials,
+        "Get temporary credentials of a cloud";
+
+    GET "/api/v1/metrics", Guard::Authenticated, metrics::metrics,
+        "As /metrics";
+    GET "/metrics", Guard::Authenticated, metrics::metrics,
+        "Metrics in the text format of OpenMetrics";
 }
 
 fn matched(request: &Request) -> &str {

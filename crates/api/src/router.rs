@@ -1,5 +1,7 @@
 //! The routes within their middleware.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -27,7 +29,8 @@ pub fn router(state: AppState) -> Router {
 
 /// The routes without their middleware.
 fn bare(state: &AppState) -> Router {
-    let iceberg = rat_catalog::rest::router(state.catalog.clone())
+    let access = Arc::new(state.enforcement.clone());
+    let iceberg = rat_catalog::rest::guarded_router(state.catalog.clone(), access)
         .layer(from_fn_with_state(state.clone(), name_caller));
     route::router()
         .with_state(state.clone())
@@ -67,10 +70,14 @@ pub(crate) fn wrap(routes: Router, state: &AppState) -> Router {
             rate_limit::apply,
         ))
         .layer(from_fn_with_state(
+            state.audit.clone(),
+            audit::record_refusals,
+        ))
+        .layer(from_fn_with_state(
             state.authenticator.clone(),
             authentication::apply,
         ))
-        .layer(from_fn(audit::record))
+        .layer(from_fn_with_state(state.audit.clone(), audit::record))
         .layer(from_fn_with_state(times, timeout::apply));
     routes.layer(layers)
 }

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use crate::access::Enforcer;
+use crate::audit::Audit;
+use crate::enforcement::Enforcement;
 use crate::health::Health;
 use crate::log_stream::Streams;
 use crate::middleware::authentication::Authenticator;
@@ -118,6 +120,8 @@ pub struct Parts {
     pub cloud: Arc<dyn CloudCredentials>,
     /// Looks after the plugins; [`crate::NoPlugins`] where there are none.
     pub plugins: Arc<dyn Plugins>,
+    /// The audit log.
+    pub audit: Audit,
     /// Ends streams when ratd stops.
     pub shutdown: CancellationToken,
 }
@@ -127,6 +131,7 @@ pub struct Parts {
 pub struct AppState {
     parts: Arc<Parts>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) enforcement: Enforcement,
 }
 
 /// What the handlers remember between requests; lost with the process.
@@ -141,7 +146,9 @@ pub(crate) struct Memory {
 impl AppState {
     /// The state for one listener.
     pub fn new(parts: Parts) -> Self {
+        let (store, enforcer) = (parts.store.clone(), parts.enforcer.clone());
         Self {
+            enforcement: Enforcement::new(store, enforcer, parts.audit.clone()),
             parts: Arc::new(parts),
             memory: Arc::default(),
         }

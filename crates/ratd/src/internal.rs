@@ -8,6 +8,7 @@
 //! A request has as long as one of the public listener until its answer begins. Nothing here is
 //! uploaded, so that this includes its body; a body that is answered may take as long as it likes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
@@ -17,7 +18,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use rat_catalog::{Caller, Catalog, QueryScope, Readable, RunScope};
+use rat_api::{Audit, Enforcement};
+use rat_catalog::{Caller, Catalog, Denial, QueryScope, Readable, RunScope};
 use rat_scheduler::{Handle, QueryTokens, RunTokens};
 use rat_service::ErrorChain;
 use rat_store::RunRecord;
@@ -37,13 +39,17 @@ pub(crate) struct Internal {
     pub(crate) scheduler: Handle,
     pub(crate) run_tokens: RunTokens,
     pub(crate) query_tokens: QueryTokens,
+    /// Says which tables a query may read on behalf of its caller.
+    pub(crate) access: Enforcement,
+    pub(crate) audit: Audit,
     /// Until an answer begins.
     pub(crate) request_timeout: Duration,
 }
 
 /// Everything that the internal listener serves.
 pub(crate) fn router(internal: Internal) -> Router {
-    let iceberg = rat_catalog::rest::router(internal.catalog.clone())
+    let access = Arc::new(internal.access.clone());
+    let iceberg = rat_catalog::rest::guarded_router(internal.catalog.clone(), access)
         .layer(from_fn_with_state(internal.clone(), name_caller));
     let limit = internal.request_timeout;
     Router::new()
@@ -97,7 +103,12 @@ async fn name_caller(
             Err(error) => return unavailable(&error),
         }
     }
-    next.run(request).await
+    let asked = format!("{} {}", request.method(), request.uri().path());
+    let response = next.run(request).await;
+    if let Some(denial) = response.extensions().get::<Denial>() {
+        internal.audit.denied(denial, "", "", &asked);
+    }
+    response
 }
 
 impl Internal {

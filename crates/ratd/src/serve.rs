@@ -3,7 +3,8 @@
 //! Listeners are bound first, so that nothing that talks to us is refused while the database is
 //! migrated; no plugin is waited for. At the end the public side closes first, then the scheduler
 //! comes to a safe point, and the internal listener, which runs under way need to the last, goes
-//! last, with the plugins that its callers may need.
+//! last, with the plugins that its callers may need. The audit log is written to its end after
+//! that.
 
 mod catalog;
 mod parts;
@@ -39,6 +40,7 @@ pub(crate) async fn serve(
         internal_router,
         scheduler,
         host,
+        audit_writer,
     } = parts::build(&settings, control_plane, &process, config).await?;
     tracing::info!(
         public = %public.local_address(), internal = %internal.local_address(),
@@ -46,6 +48,8 @@ pub(crate) async fn serve(
     );
 
     let (stop_outside, stop_inside) = (CancellationToken::new(), CancellationToken::new());
+    let stop_audit = CancellationToken::new();
+    let audit = tokio::spawn(audit_writer.run(stop_audit.clone()));
     let outside = Servers {
         public: spawn_server(public, public_router, &settings, &stop_outside),
         scheduler: tokio::spawn(scheduler.run(stop_outside.clone())),
@@ -57,9 +61,13 @@ pub(crate) async fn serve(
     let result = outside.wait(&process, &stop_outside).await;
     stop_inside.cancel();
     let (inside, host) = tokio::join!(inside, host);
+    // Nobody is left who could record anything.
+    stop_audit.cancel();
+    let audit = audit.await;
     store.close().await;
     result?;
     host?;
+    audit?;
     Ok(inside?)
 }
 

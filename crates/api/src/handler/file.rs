@@ -3,15 +3,17 @@
 //! What is written is stored as it is, drafts that do not parse included: a pipeline is judged
 //! when it is validated or run.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use rat_store::FileRecord;
-use rat_types::NamespaceName;
+use rat_store::{FileRecord, PipelineKey};
+use rat_types::TableIdent;
 use serde::{Deserialize, Serialize};
 
 use super::pipeline;
-use crate::access::{Access, Action, Resource, ResourceKind};
+use crate::access::{Access, Action, Resource};
 use crate::extract::{Json, Path, Query};
 use crate::fault::Fault;
 use crate::limit;
@@ -102,12 +104,6 @@ pub(crate) async fn list(
         .prefix
         .ok_or_else(|| Fault::invalid("prefix: is needed"))?;
     source_path::check_prefix(&prefix)?;
-    // Only a prefix that is a whole name says which namespace it is about.
-    let namespace: Option<NamespaceName> = prefix
-        .split_once('/')
-        .and_then(|(first, _)| first.parse().ok());
-    let resource = Resource::all(ResourceKind::Pipeline, namespace.as_ref());
-    access.check(&resource, Action::Read).await?;
     let excluded: Vec<&str> = filter
         .exclude
         .iter()
@@ -121,10 +117,35 @@ pub(crate) async fn list(
             .any(|segment| excluded.contains(&segment))
     };
     let records = state.store.files().list(&prefix).await?;
+    let records = visible(&state, &access, records).await?;
     let files: Vec<Entry> = records.into_iter().filter(shown).map(Entry::from).collect();
     let total = files.len();
     let files = limit::slice(files, filter.limit, filter.offset)?;
     Ok(axum::Json(List { files, total }))
+}
+
+/// Those of pipelines that the caller may read.
+async fn visible(
+    state: &AppState,
+    access: &Access,
+    records: Vec<FileRecord>,
+) -> Result<Vec<FileRecord>, Fault> {
+    if !state.enforcement.is_active() {
+        return Ok(records);
+    }
+    let pipeline_of = |record: &FileRecord| {
+        let path = source_path::parse(&record.path).ok()?;
+        Some(path.pipeline)
+    };
+    let named: BTreeSet<TableIdent> = records.iter().filter_map(pipeline_of).collect();
+    let mut pipelines = state.store.pipelines().keys(None, None, None).await?;
+    pipelines.retain(|key| !key.is_deleted && named.contains(&key.ident));
+    let resource = |key: &PipelineKey| Resource::pipeline(&key.ident).owned_by(key.owner.clone());
+    let seen = access.visible(pipelines, resource).await?;
+    let seen: BTreeSet<TableIdent> = seen.into_iter().map(|key| key.ident).collect();
+    let is_seen =
+        |record: &FileRecord| pipeline_of(record).is_some_and(|found| seen.contains(&found));
+    Ok(records.into_iter().filter(is_seen).collect())
 }
 
 pub(crate) async fn get(

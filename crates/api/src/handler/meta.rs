@@ -2,10 +2,12 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use rat_config::Slot;
 use rat_types::Identity;
 use serde::Serialize;
 
 use crate::access::Access;
+use crate::slot::Holder;
 use crate::state::AppState;
 
 #[derive(Serialize)]
@@ -44,14 +46,22 @@ pub(crate) async fn me(access: Access) -> impl IntoResponse {
     })
 }
 
+/// A flag is true while what it names works: not while its plugin is down.
 pub(crate) async fn features(State(state): State<AppState>) -> impl IntoResponse {
+    let slots = state.plugins.slots();
+    let holds = |slot, holder| {
+        let mut slots = slots.iter();
+        slots.any(|state| state.slot == slot && state.holder == holder)
+    };
+    let is_pro = slots.iter().any(|slot| slot.plugin.is_some());
+    let enforcer = &state.enforcer;
     axum::Json(Features {
-        edition: "community",
-        auth: state.authenticator.is_required(),
-        sharing: false,
-        enforcement: state.enforcer.is_active(),
-        container_executor: false,
-        cloud_aws: false,
+        edition: if is_pro { "pro" } else { "community" },
+        auth: state.authenticator.is_required() && !holds(Slot::Auth, Holder::Denied),
+        sharing: state.sharing.is_active(),
+        enforcement: enforcer.is_active() && enforcer.ready().is_ok(),
+        container_executor: holds(Slot::Executor, Holder::Plugin),
+        cloud_aws: state.cloud.is_active(),
         pipeline_triggers: false,
         pipeline_versions: false,
     })

@@ -7,7 +7,7 @@ use rat_store::NamespaceRecord;
 use rat_types::NamespaceName;
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, Action, Resource, ResourceKind};
+use crate::access::{Access, Action, Resource};
 use crate::extract::{Json, Path, Query};
 use crate::fault::Fault;
 use crate::limit;
@@ -71,10 +71,10 @@ pub(crate) async fn list(
     access: Access,
     Query(page): Query<Page>,
 ) -> Result<impl IntoResponse, Fault> {
-    access
-        .check(&Resource::all(ResourceKind::Namespace, None), Action::List)
-        .await?;
-    let records = state.store.namespaces().list().await?;
+    let mut records = state.store.namespaces().list().await?;
+    let names = records.iter().map(|record| record.name.clone()).collect();
+    let seen = access.visible_namespaces(names).await?;
+    records.retain(|record| seen.contains(&record.name));
     let total = records.len();
     let shown = limit::slice(records, page.limit, page.offset)?;
     let namespaces = shown.into_iter().map(Namespace::from).collect();
@@ -87,9 +87,7 @@ pub(crate) async fn create(
     Json(body): Json<Create>,
 ) -> Result<impl IntoResponse, Fault> {
     limit::description(&body.description)?;
-    access
-        .check(&Resource::namespace(&body.name), Action::Create)
-        .await?;
+    access.create(&Resource::namespace(&body.name)).await?;
     let namespaces = state.store.namespaces();
     let record = namespaces
         .create(&body.name, &body.description, access.user())
@@ -102,9 +100,7 @@ pub(crate) async fn get(
     access: Access,
     Path(Name { namespace }): Path<Name>,
 ) -> Result<impl IntoResponse, Fault> {
-    access
-        .check(&Resource::namespace(&namespace), Action::Read)
-        .await?;
+    access.read_namespace(&namespace).await?;
     let found = state.store.namespaces().get(&namespace).await?;
     let record = found.ok_or_else(|| missing(&namespace))?;
     Ok(axum::Json(Namespace::from(record)))

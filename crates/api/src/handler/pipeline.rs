@@ -8,14 +8,14 @@ use rat_store::{NewPipeline, Paging, PipelineFilter, PipelineRecord, PipelineUpd
 use rat_types::{Layer, NamespaceName, RunId, RunStatus, TableIdent, TableName};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, Action, Resource, ResourceKind};
+use crate::access::{Access, Action, Resource};
 use crate::extract::{Json, Path, Query};
 use crate::fault::Fault;
 use crate::handler::file;
 use crate::parameter::Count;
 use crate::state::AppState;
 use crate::time::Time;
-use crate::{limit, source_path};
+use crate::{limit, ownership, source_path};
 
 /// The only type of pipeline that this version executes.
 const SQL: &str = "sql";
@@ -117,12 +117,14 @@ pub(crate) async fn list(
 ) -> Result<impl IntoResponse, Fault> {
     limit::search(filter.search.as_deref())?;
     let paging = limit::page(filter.limit, filter.offset, filter.sort)?;
-    let resource = Resource::all(ResourceKind::Pipeline, filter.namespace.as_ref());
-    access.check(&resource, Action::List).await?;
+    let only = access
+        .visible_pipelines(filter.namespace.as_ref(), filter.layer, None)
+        .await?;
     let filter = PipelineFilter {
         namespace: filter.namespace,
         layer: filter.layer,
         search: filter.search,
+        only,
         paging,
     };
     let page = state.store.pipelines().list(&filter).await?;
@@ -155,9 +157,7 @@ pub(crate) async fn create(
     if let Some(source) = &body.source {
         file::check_content(source)?;
     }
-    access
-        .check(&Resource::pipeline(&ident), Action::Create)
-        .await?;
+    access.create(&Resource::pipeline(&ident)).await?;
     let new = NewPipeline {
         ident: ident.clone(),
         kind: body.kind,
@@ -217,10 +217,13 @@ pub(crate) async fn update(
     access
         .check(&Resource::pipeline(&ident), Action::Write)
         .await?;
+    if let Some(owner) = &body.owner {
+        ownership::give(&state, &access, &Resource::pipeline(&ident), owner).await?;
+    }
     let update = PipelineUpdate {
         kind: body.kind,
         description: body.description,
-        owner: body.owner,
+        owner: None,
     };
     let record = state.store.pipelines().update(&ident, &update).await?;
     Ok(axum::Json(describe(&state, record).await?))

@@ -12,7 +12,7 @@ use rat_types::{
 use serde::{Deserialize, Serialize};
 
 use super::pipeline;
-use crate::access::{Access, Action, Resource, ResourceKind};
+use crate::access::{Access, Action, Resource};
 use crate::extract::{Json, Path, Query};
 use crate::fault::Fault;
 use crate::parameter::{Count, Moment};
@@ -172,12 +172,18 @@ pub(crate) async fn list(
     Query(filter): Query<Filter>,
 ) -> Result<impl IntoResponse, Fault> {
     let paging = limit::page(filter.limit, filter.offset, filter.sort)?;
-    let resource = Resource::all(ResourceKind::Pipeline, filter.namespace.as_ref());
-    access.check(&resource, Action::List).await?;
+    let only = access
+        .visible_pipelines(
+            filter.namespace.as_ref(),
+            filter.layer,
+            filter.pipeline.as_ref(),
+        )
+        .await?;
     let filter = RunFilter {
         namespace: filter.namespace,
         layer: filter.layer,
         pipeline: filter.pipeline,
+        only,
         status: filter.status,
         started_after: filter.started_after.map(|moment| moment.0),
         started_before: filter.started_before.map(|moment| moment.0),

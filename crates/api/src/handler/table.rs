@@ -1,6 +1,6 @@
 //! Tables: what is in them, and what people say about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -11,10 +11,11 @@ use rat_store::TableMetadataRecord;
 use rat_types::{Kind, Layer, NamespaceName, TableIdent, TableName};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, Action, Resource, ResourceKind};
+use crate::access::{Access, Action, Resource};
 use crate::extract::{Json, Path, Query};
 use crate::fault::{Chain, Fault};
 use crate::limit;
+use crate::ownership;
 use crate::parameter::Count;
 use crate::query;
 use crate::state::AppState;
@@ -125,12 +126,11 @@ pub(crate) async fn list(
     access: Access,
     Query(filter): Query<Filter>,
 ) -> Result<impl IntoResponse, Fault> {
-    let resource = Resource::all(ResourceKind::Table, filter.namespace.as_ref());
-    access.check(&resource, Action::List).await?;
     let idents = state
         .catalog
         .list_tables(filter.namespace.as_ref(), filter.layer)
         .await?;
+    let idents = access.visible_tables(idents).await?;
     let total = idents.len();
     let shown = limit::slice(idents, filter.limit, filter.offset)?;
     let mut said = state.store.table_metadata().list().await?;
@@ -164,12 +164,16 @@ pub(crate) async fn schema(
     access: Access,
     Query(filter): Query<SchemaFilter>,
 ) -> Result<impl IntoResponse, Fault> {
-    let resource = Resource::all(ResourceKind::Table, filter.namespace.as_ref());
-    access.check(&resource, Action::List).await?;
-    let summaries = state
+    let idents = state
+        .catalog
+        .list_tables(filter.namespace.as_ref(), filter.layer)
+        .await?;
+    let seen: HashSet<TableIdent> = access.visible_tables(idents).await?.into_iter().collect();
+    let mut summaries = state
         .catalog
         .table_summaries(filter.namespace.as_ref(), filter.layer)
         .await?;
+    summaries.retain(|(ident, _)| seen.contains(ident));
     let column = |column: Column| SchemaColumn {
         name: column.name,
         data_type: column.data_type,
@@ -297,6 +301,7 @@ pub(crate) async fn describe(
         said.description = description;
     }
     if let Some(owner) = body.owner {
+        ownership::give(&state, &access, &Resource::table(&ident), &owner).await?;
         said.owner = owner;
     }
     state.store.table_metadata().put(&ident, &said).await?;

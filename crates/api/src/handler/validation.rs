@@ -89,10 +89,16 @@ pub(crate) async fn validate(
     };
     for (file, rendered) in analysis.rendered {
         for table in rendered.refs.iter().filter(|table| **table != ident) {
-            check_table(&state, &file, table, &mut report).await?;
+            match access.reads(&Resource::table(table)).await? {
+                true => check_table(&state, &file, table, &mut report).await?,
+                false => report.errors.push(hidden(&file, "table", table)),
+            }
         }
         for zone in &rendered.zones {
-            check_zone(&state, &file, zone, &mut report).await?;
+            match access.reads(&Resource::zone(zone)).await? {
+                true => check_zone(&state, &file, zone, &mut report).await?,
+                false => report.errors.push(hidden(&file, "landing zone", zone)),
+            }
         }
     }
     if let Some(cycle) = graph::find_cycle(&state, &ident).await? {
@@ -125,6 +131,12 @@ fn finding(file: &str, message: impl Into<String>) -> Finding {
         line: None,
         message: message.into(),
     }
+}
+
+/// What the caller may not read is not there, as far as they are told.
+fn hidden(file: &str, what: &str, name: impl std::fmt::Display) -> Finding {
+    let message = format!("{what} {name} does not exist, or you may not read it");
+    finding(file, message)
 }
 
 fn analyse(ident: &TableIdent, sources: &BTreeMap<String, String>) -> Analysis {

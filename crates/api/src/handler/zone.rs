@@ -7,10 +7,11 @@ use rat_store::{NewZone, ZoneRecord, ZoneUpdate};
 use rat_types::{NamespaceName, ZoneIdent, ZoneName};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, Action, Resource, ResourceKind};
+use crate::access::{Access, Action, Resource};
 use crate::extract::{Json, Path, Query};
 use crate::fault::Fault;
 use crate::limit;
+use crate::ownership;
 use crate::parameter::Count;
 use crate::state::AppState;
 use crate::time::Time;
@@ -89,9 +90,9 @@ pub(crate) async fn list(
     access: Access,
     Query(filter): Query<Filter>,
 ) -> Result<impl IntoResponse, Fault> {
-    let resource = Resource::all(ResourceKind::LandingZone, filter.namespace.as_ref());
-    access.check(&resource, Action::List).await?;
     let records = state.store.zones().list(filter.namespace.as_ref()).await?;
+    let resource = |zone: &ZoneRecord| Resource::zone(&zone.ident).owned_by(zone.owner.clone());
+    let records = access.visible(records, resource).await?;
     let total = records.len();
     let shown = limit::slice(records, filter.limit, filter.offset)?;
     Ok(axum::Json(List {
@@ -110,9 +111,7 @@ pub(crate) async fn create(
         namespace: body.namespace,
         name: body.name,
     };
-    access
-        .check(&Resource::zone(&ident), Action::Create)
-        .await?;
+    access.create(&Resource::zone(&ident)).await?;
     let owner = access.user().to_owned();
     let new = NewZone {
         ident,
@@ -146,9 +145,11 @@ pub(crate) async fn update(
         limit::text("expected_schema", schema, LONGEST_SCHEMA)?;
     }
     access.check(&Resource::zone(&ident), Action::Write).await?;
+    if let Some(owner) = &body.owner {
+        ownership::give(&state, &access, &Resource::zone(&ident), owner).await?;
+    }
     let update = ZoneUpdate {
         description: body.description,
-        owner: body.owner,
         expected_schema: body.expected_schema,
         ..ZoneUpdate::default()
     };

@@ -1,36 +1,93 @@
-//! An event for every request that changes something: who, what, from where, with which outcome.
+//! An entry for every request that changes something or was not allowed: who, what, from where,
+//! with which outcome.
 //!
 //! Written after the handler, so that it tells what happened and not what was asked for; a
-//! request that was dropped on the way is audited as `aborted`. The events go to the log with
-//! the target `rat::audit`.
+//! request that was dropped on the way is audited as `aborted`. Where the entries go is
+//! [`crate::audit`]'s.
 
-use axum::extract::Request;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{Method, StatusCode};
+use rat_catalog::Denial;
 use rat_types::Identity;
 
 use super::client_address::ClientAddress;
+use super::request_id::RequestId;
+use crate::audit::{AUTHENTICATE, Audit, AuditEvent, DENIED, explain};
+use crate::fault::Fault;
 
-/// The layer.
-pub(crate) async fn record(request: Request, next: Next) -> Response {
-    if !is_mutation(request.method()) {
-        return next.run(request).await;
+/// What a request turns out to be about: set by its handler, read when it is over.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Touched(Arc<OnceLock<(String, String)>>);
+
+impl Touched {
+    /// The first word stands.
+    pub(crate) fn set(&self, action: String, resource: &str) {
+        self.0.get_or_init(|| (action, resource.to_owned()));
     }
-    let extensions = request.extensions();
-    let mut event = Event {
-        user: extensions
-            .get::<Identity>()
-            .map_or_else(String::new, |found| found.user_id.clone()),
-        client: extensions
-            .get::<ClientAddress>()
-            .map_or_else(String::new, ToString::to_string),
-        method: request.method().clone(),
-        path: request.uri().path().to_owned(),
+
+    fn get(&self) -> (String, String) {
+        self.0.get().cloned().unwrap_or_default()
+    }
+}
+
+/// The layer, behind authentication.
+pub(crate) async fn record(
+    State(audit): State<Audit>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let (touched, asked) = (Touched::default(), Asked::of(&request));
+    request.extensions_mut().insert(touched.clone());
+    if !is_mutation(request.method()) {
+        let response = next.run(request).await;
+        if let Some(denial) = denial_of(&response) {
+            audit.denied(&denial, &asked.ip, &asked.request_id, &asked.request);
+        }
+        return response;
+    }
+    let mut entry = Entry {
+        audit,
+        touched,
+        asked,
         status: None,
+        reason: String::new(),
     };
     let response = next.run(request).await;
-    event.status = Some(response.status());
+    entry.status = Some(response.status());
+    if let Some(denial) = denial_of(&response) {
+        entry.touched.set(denial.action, &denial.resource);
+        entry.reason = denial.reason;
+    } else if let Some(fault) = response.extensions().get::<Fault>() {
+        entry.reason = fault.message().to_owned();
+    }
+    response
+}
+
+/// The layer in front of authentication, for those who do not get behind it.
+pub(crate) async fn record_refusals(
+    State(audit): State<Audit>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let asked = Asked::of(&request);
+    let response = next.run(request).await;
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let fault = response.extensions().get::<Fault>();
+        let reason = fault.map_or("", Fault::message);
+        audit.refused(AuditEvent {
+            action: AUTHENTICATE.to_owned(),
+            detail: explain(&asked.request, reason),
+            ip: asked.ip,
+            request_id: asked.request_id,
+            status: StatusCode::UNAUTHORIZED.as_u16(),
+            outcome: DENIED,
+            ..AuditEvent::default()
+        });
+    }
     response
 }
 
@@ -38,37 +95,88 @@ fn is_mutation(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-struct Event {
-    user: String,
-    client: String,
-    method: Method,
-    path: String,
-    status: Option<StatusCode>,
+fn denial_of(response: &Response) -> Option<Denial> {
+    let extensions = response.extensions();
+    let fault = extensions.get::<Fault>().and_then(Fault::denial);
+    fault.or_else(|| extensions.get::<Denial>()).cloned()
 }
 
-impl Event {
+/// What is known of a request before it is answered.
+struct Asked {
+    user: String,
+    ip: String,
+    request_id: String,
+    request: String,
+    action: String,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let extensions = request.extensions();
+        let (method, path) = (request.method(), request.uri().path());
+        let surface = match super::envelope::is_iceberg(path) {
+            true => "catalog",
+            false => "api",
+        };
+        Self {
+            user: extensions
+                .get::<Identity>()
+                .map_or_else(String::new, |found| found.user_id.clone()),
+            ip: extensions
+                .get::<ClientAddress>()
+                .map_or_else(String::new, ToString::to_string),
+            request_id: extensions
+                .get::<RequestId>()
+                .map_or_else(String::new, |id| id.as_str().to_owned()),
+            request: format!("{method} {path}"),
+            action: format!("{surface}.{}", method.as_str().to_lowercase()),
+        }
+    }
+}
+
+struct Entry {
+    audit: Audit,
+    touched: Touched,
+    asked: Asked,
+    status: Option<StatusCode>,
+    /// Why it was refused.
+    reason: String,
+}
+
+impl Entry {
     fn outcome(&self) -> &'static str {
         match self.status {
             None => "aborted",
             Some(status) if status.is_server_error() => "failed",
-            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => "denied",
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => DENIED,
             Some(status) if status.is_client_error() => "refused",
             Some(_) => "done",
         }
     }
 }
 
-impl Drop for Event {
+impl Drop for Entry {
     fn drop(&mut self) {
-        tracing::info!(
-            target: "rat::audit",
-            user = self.user,
-            client = self.client,
-            method = %self.method,
-            path = self.path,
-            status = self.status.map_or(0, |status| status.as_u16()),
-            outcome = self.outcome(),
-            "audit"
-        );
+        let outcome = self.outcome();
+        let (action, resource) = self.touched.get();
+        let asked = &mut self.asked;
+        let event = AuditEvent {
+            user: std::mem::take(&mut asked.user),
+            action: if action.is_empty() {
+                std::mem::take(&mut asked.action)
+            } else {
+                action
+            },
+            resource,
+            detail: explain(&asked.request, &self.reason),
+            ip: std::mem::take(&mut asked.ip),
+            request_id: std::mem::take(&mut asked.request_id),
+            status: self.status.map_or(0, |status| status.as_u16()),
+            outcome,
+        };
+        match outcome {
+            DENIED => self.audit.not_allowed(event),
+            _ => self.audit.record(event),
+        }
     }
 }

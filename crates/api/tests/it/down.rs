@@ -9,6 +9,7 @@ use rat_types::RunId;
 use serde_json::{Value, json};
 
 use crate::routes::ask;
+use crate::slots::Grants;
 use crate::support::{Answer, Api, Setup, json as json_request, request, with};
 
 const WHY: &str = "the plugin auth-keycloak does not answer";
@@ -50,6 +51,7 @@ async fn without_authentication() -> Api {
 async fn without_access_control() -> Api {
     Setup {
         enforcer: Arc::new(EnforcementDown::new(WHY)),
+        sharing: Arc::new(Grants::one()),
         ..Setup::default()
     }
     .start()
@@ -74,7 +76,7 @@ async fn while_authentication_is_down_only_the_open_routes_answer() {
                     "{}",
                     route.path
                 ),
-                Guard::Authenticated | Guard::Catalog | Guard::Access(..) => {
+                _ => {
                     unavailable(answer, "AUTHENTICATION_UNAVAILABLE");
                 }
             }
@@ -96,11 +98,11 @@ async fn while_access_control_is_down_nothing_is_touched() {
     for route in ROUTES {
         let answer = api.send(ask(route, run)).await;
         match route.guard {
-            Guard::Open | Guard::Authenticated => {
+            Guard::Open | Guard::Authenticated | Guard::Permission(_) => {
                 let ready = route.path.ends_with("/health/ready");
                 assert_eq!(answer.status == 503, ready, "{}", route.path);
             }
-            Guard::Catalog | Guard::Access(..) => {
+            Guard::Catalog | Guard::Access(..) | Guard::Named(_) => {
                 unavailable(answer, "ACCESS_CONTROL_UNAVAILABLE");
             }
         }
@@ -111,7 +113,7 @@ async fn while_access_control_is_down_nothing_is_touched() {
     }
     // Health probes send an empty query.
     assert!(api.ratq.count() == 0 || api.ratq.last().sql.is_empty());
-    assert_eq!(api.get("/features").await.expect(200)["enforcement"], true);
+    assert_eq!(api.get("/features").await.expect(200)["enforcement"], false);
     assert_eq!(
         api.get("/api/v1/me").await.expect(200)["user_id"],
         Value::from("anonymous")

@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod audit;
 mod auth;
 mod connections;
 mod down;
+mod enforcement;
 mod executor;
 mod files;
 mod form;
@@ -17,11 +19,13 @@ mod namespaces;
 mod observed;
 mod obstacles;
 mod panics;
+mod people;
 mod pipelines;
 mod query;
 mod ratq;
 mod routes;
 mod runs;
+mod slots;
 mod support;
 mod tables;
 mod uploads;

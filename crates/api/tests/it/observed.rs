@@ -88,7 +88,14 @@ async fn a_change_is_audited_with_its_outcome() {
         .iter()
         .map(|event| {
             let fields = &event["fields"];
-            assert_eq!(fields["path"], "/api/v1/namespaces");
+            assert!(
+                fields["detail"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("POST /api/v1/namespaces")
+            );
+            assert_eq!(fields["action"], "namespace.create");
+            assert_eq!(fields["resource"], "shop");
             assert_eq!(fields["client"], "127.0.0.1");
             assert!(event["span"]["request_id"].is_string());
             (&fields["user"], &fields["status"], &fields["outcome"])

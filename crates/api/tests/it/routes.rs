@@ -8,10 +8,11 @@ use axum::body::Body;
 use chrono::Utc;
 use http::{Method, Request};
 use rat_api::{Action, Guard, ROUTES, Resource, ResourceKind, Route};
-use rat_store::{NewPipeline, NewRun};
-use rat_types::{RunId, TableIdent};
+use rat_store::{NewPipeline, NewPlugin, NewRun, NewZone};
+use rat_types::{RunId, TableIdent, ZoneIdent};
 use serde_json::{Value, json};
 
+use crate::slots::{GRANT, Grants};
 use crate::support::{Api, Recorder, Setup, api, request};
 
 /// A path that the route serves.
@@ -23,9 +24,16 @@ fn concrete(route: &Route, run: RunId) -> String {
         .replace("{layer}", "silver")
         .replace("{name}", "a")
         .replace("{run_id}", &run.to_string())
-        .replace("{file_id}", "1");
+        .replace("{file_id}", "1")
+        .replace("{grant_id}", GRANT);
     match (route.method, route.path) {
         ("GET", "/api/v1/files") => format!("{path}?prefix=default/"),
+        ("GET", "/api/v1/sharing") => {
+            format!("{path}?resource_type=pipeline&resource_id=default.silver.a")
+        }
+        ("GET", "/api/v1/cloud/credentials") => {
+            format!("{path}?namespace=default&provider=aws&resource=arn")
+        }
         _ => path,
     }
 }
@@ -42,6 +50,13 @@ fn body(route: &Route) -> Value {
         ("POST", "/api/v1/runs") => {
             json!({"namespace": "default", "layer": "silver", "pipeline": "a"})
         }
+        ("POST", "/api/v1/sharing") => json!({
+            "grantee_id": "ben", "permission": "read",
+            "resource_type": "pipeline", "resource_id": "default.silver.a",
+        }),
+        ("POST", "/api/v1/sharing/transfer") => json!({
+            "to": "ben", "resource_type": "pipeline", "resource_id": "default.silver.a",
+        }),
         ("POST", "/api/v1/query") => json!({"sql": "rows 1"}),
         ("PUT", path) if path.contains("/files/") => json!({"content": "x"}),
         ("PUT", "/api/v1/namespaces/{namespace}") => json!({"description": "x"}),
@@ -65,6 +80,7 @@ pub(crate) fn ask(route: &Route, run: RunId) -> Request<Body> {
 async fn with_run(enforcer: Arc<Recorder>) -> (Api, RunId) {
     let api = Setup {
         enforcer,
+        sharing: Arc::new(Grants::one()),
         ..Setup::default()
     }
     .start()
@@ -73,16 +89,39 @@ async fn with_run(enforcer: Arc<Recorder>) -> (Api, RunId) {
     (api, run)
 }
 
-/// The pipeline of [`concrete`] paths, with a run that waits.
+/// The things of [`concrete`] paths, each with another owner: a pipeline with a run that waits, a
+/// landing zone, a table and a plugin.
 pub(crate) async fn pipeline_with_run(api: &Api) -> RunId {
     let ident: TableIdent = "default.silver.a".parse().unwrap();
     let pipeline = NewPipeline {
         ident: ident.clone(),
         kind: "sql".to_owned(),
         description: String::new(),
-        owner: "anonymous".to_owned(),
+        owner: "pia".to_owned(),
     };
     api.store.pipelines().create(&pipeline).await.unwrap();
+    let source = "default/pipelines/silver/a/pipeline.sql";
+    let files = api.store.files();
+    files.put(source, b"SELECT 1", "pia").await.unwrap();
+    let zone = NewZone {
+        ident: ZoneIdent {
+            namespace: ident.namespace.clone(),
+            name: "a".parse().unwrap(),
+        },
+        description: String::new(),
+        owner: "zoe".to_owned(),
+    };
+    api.store.zones().create(&zone).await.unwrap();
+    let location = "file:///nowhere/metadata/00000-a.metadata.json";
+    api.store.tables().insert(&ident, location).await.unwrap();
+    api.store.owners().give_table(&ident, "tom").await.unwrap();
+    let plugin = NewPlugin {
+        name: "auth-static".to_owned(),
+        slot: "auth".to_owned(),
+        image: "registry/auth-static:1".to_owned(),
+        address: "unix:/run/rat/auth.sock".to_owned(),
+    };
+    api.store.plugins().upsert(&plugin).await.unwrap();
     let run = NewRun {
         id: RunId::new_at(Utc::now()),
         pipeline: ident,
@@ -113,11 +152,38 @@ async fn every_route_checks_exactly_what_the_table_says_before_it_does_anything(
             .map(|(resource, action)| (resource.kind, *action))
             .collect();
         match route.guard {
+            // What is asked about is what the list would show, and it shows nothing.
+            Guard::Access(kind, Action::List) => {
+                assert!(!asked.is_empty(), "{name}");
+                for (_, action) in &asked {
+                    assert_eq!(*action, Action::Read, "{name}");
+                }
+                assert!(asked.iter().any(|(asked, _)| *asked == kind), "{name}");
+                let list = answer.expect(200);
+                let lists = list.as_object().unwrap().values();
+                for empty in lists {
+                    let is_empty = *empty == json!(0) || *empty == json!([]);
+                    assert!(is_empty, "{name}: {list}");
+                }
+            }
+            // Whoever may read anything in a namespace may see that there is one.
+            Guard::Access(ResourceKind::Namespace, Action::Read)
+                if route.path == "/api/v1/namespaces/{namespace}" =>
+            {
+                let first = (ResourceKind::Namespace, Action::Read);
+                assert_eq!(asked[0], first, "{name}");
+                assert!(asked.iter().all(|(_, action)| *action == Action::Read));
+                answer.refused(403, "FORBIDDEN");
+            }
             Guard::Access(kind, action) => {
                 assert_eq!(asked, [(kind, action)], "{name}");
                 answer.refused(403, "FORBIDDEN");
             }
-            Guard::Open | Guard::Authenticated | Guard::Catalog => {
+            Guard::Named(action) => {
+                assert_eq!(asked, [(ResourceKind::Pipeline, action)], "{name}");
+                answer.refused(403, "FORBIDDEN");
+            }
+            Guard::Open | Guard::Authenticated | Guard::Catalog | Guard::Permission(_) => {
                 assert_eq!(asked, [], "{name}");
                 assert_ne!(answer.status, 403, "{name}");
             }
@@ -160,42 +226,39 @@ async fn a_check_names_the_resource() {
     };
     let ident: TableIdent = "default.silver.a".parse().unwrap();
     let namespace = ident.namespace.clone();
-    assert_eq!(
-        asked("/api/v1/pipelines/default/silver/a").await,
-        Resource::pipeline(&ident)
-    );
-    assert_eq!(
-        asked(&format!("/api/v1/runs/{run}")).await,
-        Resource::pipeline(&ident)
-    );
+    // With the owner that the store knows: a plugin reads nothing there.
+    let pipeline = Resource::pipeline(&ident).owned_by("pia");
+    let table = Resource::table(&ident).owned_by("tom");
+    assert_eq!(asked("/api/v1/pipelines/default/silver/a").await, pipeline);
+    assert_eq!(asked(&format!("/api/v1/runs/{run}")).await, pipeline);
     assert_eq!(
         asked("/api/v1/files/default/pipelines/silver/a/x.sql").await,
-        Resource::pipeline(&ident)
+        pipeline
     );
-    assert_eq!(
-        asked("/api/v1/tables/default/silver/a").await,
-        Resource::table(&ident)
-    );
+    assert_eq!(asked("/api/v1/tables/default/silver/a").await, table);
     assert_eq!(
         asked("/api/v1/namespaces/default").await,
-        Resource::namespace(&namespace)
+        Resource::namespace(&namespace).owned_by("anonymous")
     );
-    let all = |kind, namespace| Resource::all(kind, namespace);
+    for list in [
+        "/api/v1/runs",
+        "/api/v1/pipelines?namespace=default",
+        "/api/v1/files?prefix=default/pipe",
+    ] {
+        assert_eq!(asked(list).await, pipeline, "{list}");
+    }
+    let zone = "default.a".to_owned();
+    let found = asked("/api/v1/landing-zones").await;
+    assert_eq!((found.id, found.owner), (zone, "zoe".to_owned()));
+    assert_eq!(asked("/api/v1/tables").await, table);
+    assert_eq!(asked("/api/v1/schema").await, table);
     assert_eq!(
-        asked("/api/v1/runs").await,
-        all(ResourceKind::Pipeline, None)
+        asked("/api/v1/plugins").await,
+        Resource::plugin("auth-static")
     );
     assert_eq!(
-        asked("/api/v1/pipelines?namespace=default").await,
-        all(ResourceKind::Pipeline, Some(&namespace))
-    );
-    assert_eq!(
-        asked("/api/v1/files?prefix=default/pipe").await,
-        all(ResourceKind::Pipeline, Some(&namespace))
-    );
-    assert_eq!(
-        asked("/api/v1/files?prefix=defau").await,
-        all(ResourceKind::Pipeline, None)
+        asked("/api/v1/plugins/auth-static").await,
+        Resource::plugin("auth-static")
     );
 }
 
@@ -263,7 +326,10 @@ fn table() -> String {
             Guard::Open => "–".to_owned(),
             Guard::Authenticated => "caller".to_owned(),
             Guard::Catalog => "the tables it names".to_owned(),
+            Guard::Access(kind, Action::List) => format!("{} read, of each", kind.as_str()),
             Guard::Access(kind, action) => format!("{} {}", kind.as_str(), action.as_str()),
+            Guard::Named(action) => format!("the resource {}", action.as_str()),
+            Guard::Permission(permission) => format!("`{}`", permission.as_str()),
         };
         text += &format!("| {method} | `{path}` | {needs} | {summary} |\n");
     }

@@ -11,8 +11,9 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use rat_api::{
-    AccessError, Action, AllowAll, ApiKey, AppState, Authenticator, CloudCredentials, Config,
-    Enforcer, NoCredentials, NoPlugins, NoSharing, Parts, Plugins, Resource, Sharing,
+    AccessError, Action, AllowAll, ApiKey, AppState, Audit, AuditConfig, Authenticator,
+    CloudCredentials, Config, Enforcement, Enforcer, NoCredentials, NoPlugins, NoSharing, Parts,
+    Plugins, Resource, Sharing,
 };
 use rat_catalog::Catalog;
 use rat_scheduler::{Executors, QueryTokens};
@@ -62,6 +63,7 @@ pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) tokens: QueryTokens,
     pub(crate) ratq: FakeRatq,
+    pub(crate) enforcement: Enforcement,
     pub(crate) shutdown: CancellationToken,
     pub(crate) folder: TempDir,
 }
@@ -139,8 +141,11 @@ impl Setup {
             executors,
         );
         let shutdown = CancellationToken::new();
+        let (audit, writer) = Audit::new(store.clone(), AuditConfig::default());
+        tokio::spawn(writer.run(shutdown.clone()));
         let key = self.key.map(Secret::new);
         let built_in: Arc<dyn Authenticator> = Arc::new(ApiKey::new(key.as_ref()));
+        let enforcement = Enforcement::new(store.clone(), self.enforcer.clone(), audit.clone());
         let state = AppState::new(Parts {
             config,
             store: store.clone(),
@@ -158,6 +163,7 @@ impl Setup {
             sharing: self.sharing,
             cloud: self.cloud,
             plugins: self.plugins,
+            audit,
             shutdown: shutdown.clone(),
         });
         let router = rat_api::router(state);
@@ -166,6 +172,7 @@ impl Setup {
             store,
             tokens,
             ratq,
+            enforcement,
             shutdown,
             folder,
         }

@@ -23,7 +23,7 @@ use url::Url;
 pub(crate) struct Lake {
     pub(crate) catalog: Catalog,
     pub(crate) store: Store,
-    router: Router,
+    pub(crate) router: Router,
     folder: Arc<TempDir>,
 }
 

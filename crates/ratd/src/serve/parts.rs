@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use rat_api::AppState;
+use rat_api::{AppState, Audit, AuditConfig, AuditWriter, Enforcement};
 use rat_catalog::Catalog;
 use rat_config::{DatabaseSource, Settings};
 use rat_plugin_host::Host;
@@ -32,6 +32,7 @@ pub(crate) struct Parts {
     pub(crate) internal_router: Router,
     pub(crate) scheduler: Service,
     pub(crate) host: Host,
+    pub(crate) audit_writer: AuditWriter,
 }
 
 /// Opens the database and puts everything together. `control_plane` is the internal listener as
@@ -58,8 +59,13 @@ pub(crate) async fn build(
     let api_key = api_key.as_ref();
     let host = plugins::host(settings, config, &store, api_key, &executors, warm_pool);
     host.load(&settings.plugins).await?;
+    let (audit, audit_writer) = Audit::new(store.clone(), AuditConfig::default());
+    let access = Enforcement::new(store.clone(), host.enforcer(), audit.clone());
     let (scheduler, handle) = Service::new(
-        scheduler_config(settings, &control_plane, &catalog),
+        rat_scheduler::Config {
+            access: Arc::new(access.clone()),
+            ..scheduler_config(settings, &control_plane, &catalog)
+        },
         store.clone(),
         catalog.clone(),
         executors,
@@ -69,6 +75,8 @@ pub(crate) async fn build(
         scheduler: handle.clone(),
         run_tokens: RunTokens::new(store.clone()),
         query_tokens: query_tokens.clone(),
+        access,
+        audit: audit.clone(),
         request_timeout: settings.server.request_timeout,
     });
     let public_router = rat_api::router(AppState::new(rat_api::Parts {
@@ -84,6 +92,7 @@ pub(crate) async fn build(
         sharing: host.sharing(),
         cloud: host.cloud(),
         plugins: host.plugins(),
+        audit,
         shutdown: process.shutdown().clone(),
     }));
     Ok(Parts {
@@ -92,6 +101,7 @@ pub(crate) async fn build(
         internal_router,
         scheduler,
         host,
+        audit_writer,
     })
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use rat_catalog::Catalog;
-use rat_scheduler::{Config, Executors, Handle, Service};
+use rat_scheduler::{Config, Executors, Handle, ReadAll, RunAccess, Service};
 use rat_sql::DatabaseUrl;
 use rat_store::{NewPipeline, NewRun, RunRecord, Store};
 use rat_types::{RunId, RunOutcome, RunRequest, RunState, RunStatus, TableIdent};
@@ -26,6 +26,7 @@ pub(crate) struct World {
     pub(crate) catalog: Catalog,
     pub(crate) fake: Fake,
     pub(crate) max_running: usize,
+    pub(crate) access: Arc<dyn RunAccess>,
     taken: mpsc::UnboundedReceiver<RunRequest>,
     scheduler: Option<Scheduler>,
     folder: tempfile::TempDir,
@@ -54,6 +55,7 @@ impl World {
             catalog,
             fake,
             max_running: 10,
+            access: Arc::new(ReadAll),
             taken,
             scheduler: None,
             folder,
@@ -69,6 +71,7 @@ impl World {
     pub(crate) fn start(&mut self) {
         let config = Config {
             max_running: self.max_running,
+            access: Arc::clone(&self.access),
             poll_interval: POLL,
             first_pause: Duration::from_millis(10),
             last_pause: Duration::from_millis(50),
