@@ -8,10 +8,15 @@ use rat_types::{NamespaceName, RunId, RunStatus};
 use crate::client::Server;
 use crate::output::Format;
 
+mod access;
 mod dev;
 mod plugin;
 mod run;
 
+pub use access::{
+    AuditArguments, Permission, PluginReloadArguments, PluginsArguments, ResourceArguments,
+    ResourceKind, ShareArguments, SharesArguments, TransferArguments, UnshareArguments,
+};
 pub use dev::{Demo, DevArguments, DevChildArguments};
 pub use plugin::{PluginArguments, PluginCheckArguments, PluginCommand, SlotName};
 pub use run::RunArguments;
@@ -114,8 +119,20 @@ pub enum Command {
     Zones(ZonesArguments),
     /// Put files into a landing zone
     Upload(UploadArguments),
-    /// Work with plugins: check that one keeps its contract
+    /// List plugins with their health
+    Plugins(PluginsArguments),
+    /// Work with plugins: check that one keeps its contract, read their configuration again
     Plugin(PluginArguments),
+    /// Give a user or a role access to something
+    Share(ShareArguments),
+    /// Take a grant back
+    Unshare(UnshareArguments),
+    /// List grants
+    Shares(SharesArguments),
+    /// Give something, or everything that somebody owns, to another owner
+    Transfer(TransferArguments),
+    /// List what was changed, refused and denied, newest first
+    Audit(AuditArguments),
     /// Show whether the services are well; exit code 1 if not
     #[command(after_help = "Example:\n  rat health && echo all is well")]
     Health(HealthArguments),

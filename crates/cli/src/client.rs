@@ -18,6 +18,9 @@ mod stream;
 
 pub use error::Error;
 pub use model::{
+    AuditEntry, AuditList, Grant, GrantList, Moved, Plugin, PluginList, Reloaded, TransferList,
+};
+pub use model::{
     ColumnInfo, Created, Depends, FileContent, FileEntry, FileList, Health, LogLine, LogPage,
     Namespace, NamespaceList, Page, Pipeline, PipelineList, QueryAnswer, Readiness, Run, RunList,
     RunProblem, TableDetail, TableEntry, TableList, Zone, ZoneFile, ZoneFileList, ZoneList,

@@ -9,6 +9,7 @@ use crate::arguments::{Arguments, Command, Global};
 use crate::client::Client;
 use crate::output::{Console, Settings};
 
+mod access;
 mod apply;
 mod health;
 mod lists;
@@ -62,7 +63,13 @@ pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
         Command::Zones(arguments) => lists::zones(&connect()?, &arguments).await,
         Command::Upload(arguments) => upload::execute(&connect()?, &arguments).await,
         Command::Health(arguments) => health::execute(&connect()?, &arguments).await,
-        Command::Plugin(arguments) => plugin::execute(&console, &arguments).await,
+        Command::Plugins(arguments) => plugin::list(&connect()?, &arguments).await,
+        Command::Plugin(arguments) => plugin::execute(&console, connect, &arguments).await,
+        Command::Share(arguments) => access::share(&connect()?, &arguments).await,
+        Command::Unshare(arguments) => access::unshare(&connect()?, &arguments).await,
+        Command::Shares(arguments) => access::shares(&connect()?, &arguments).await,
+        Command::Transfer(arguments) => access::transfer(&connect()?, &arguments).await,
+        Command::Audit(arguments) => access::audit(&connect()?, &arguments).await,
         Command::Completions(arguments) => {
             console.result(&crate::completions(arguments.shell))?;
             Ok(ExitCode::SUCCESS)

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use rat_config::{PluginAddress, Slot};
 
-use super::OutputArgument;
+use super::{OutputArgument, PluginReloadArguments};
 
 /// `rat plugin`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   rat plugin check 127.0.0.1:50060 --slot auth
-  rat plugin check --explain")]
+  rat plugin check --explain
+  rat plugin reload")]
 pub struct PluginArguments {
     /// What to do
     #[command(subcommand)]
@@ -24,6 +25,8 @@ pub struct PluginArguments {
 pub enum PluginCommand {
     /// Check that a plugin keeps its contract; exit code 1 if not
     Check(PluginCheckArguments),
+    /// Let ratd read the plugins of its configuration again
+    Reload(PluginReloadArguments),
 }
 
 /// `rat plugin check`.

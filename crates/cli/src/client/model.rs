@@ -43,6 +43,12 @@ macro_rules! page {
     };
 }
 
+mod access;
+
+pub use access::{
+    AuditEntry, AuditList, Grant, GrantList, Moved, Plugin, PluginList, Reloaded, TransferList,
+};
+
 page!(
     /// `GET /namespaces`.
     NamespaceList, namespaces: Namespace

@@ -25,7 +25,13 @@ fn the_help_names_every_command_and_the_exit_codes() {
           pipelines    List pipelines
           zones        List landing zones
           upload       Put files into a landing zone
-          plugin       Work with plugins: check that one keeps its contract
+          plugins      List plugins with their health
+          plugin       Work with plugins: check that one keeps its contract, read their configuration again
+          share        Give a user or a role access to something
+          unshare      Take a grant back
+          shares       List grants
+          transfer     Give something, or everything that somebody owns, to another owner
+          audit        List what was changed, refused and denied, newest first
           health       Show whether the services are well; exit code 1 if not
           completions  Print the completion script of a shell
           version      Print the version of this program
