@@ -6,7 +6,7 @@
 //! twice. All of that happens within the one deadline of the call.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     replicas: ArcSwap<Vec<Arc<Replica>>>,
     next: AtomicUsize,
     resolved: Mutex<Option<Instant>>,
+    /// Whether the last lookup failed.
+    nameless: AtomicBool,
     /// Told when a replica fails.
     trouble: Arc<Notify>,
 }
@@ -55,6 +57,7 @@ impl Connection {
             replicas: ArcSwap::default(),
             next: AtomicUsize::new(0),
             resolved: Mutex::new(None),
+            nameless: AtomicBool::new(false),
             trouble,
         }
     }
@@ -87,11 +90,18 @@ impl Connection {
         let endpoints = match self.target.endpoints(self.wire.options.dial).await {
             Ok(endpoints) => endpoints,
             Err(message) if known.is_empty() => return Err(message),
-            Err(message) => {
-                tracing::warn!(target: "rat::plugins", error = message, "the known addresses of a plugin are kept");
+            Err(error) => {
+                if !self.nameless.swap(true, Ordering::Relaxed) {
+                    let plugin = &self.wire.who;
+                    tracing::warn!(
+                        target: "rat::plugins", %plugin, error,
+                        "the addresses that are known are kept"
+                    );
+                }
                 return Ok(());
             }
         };
+        self.nameless.store(false, Ordering::Relaxed);
         *resolved = Some(Instant::now());
         let is_known = known.iter().map(|replica| &replica.endpoint).eq(&endpoints);
         if !is_known {
@@ -169,8 +179,8 @@ impl Connection {
                 Err(cause) => cause,
             };
             tracing::debug!(
-                target: "rat::plugins", endpoint = %replica.endpoint, method = method.path,
-                cause = %cause, "an attempt failed"
+                target: "rat::plugins", plugin = %self.wire.who, endpoint = %replica.endpoint,
+                method = method.path, %cause, "an attempt failed"
             );
             if cause.is_about_the_connection() && !matches!(cause, Cause::Refused(_)) {
                 self.trouble.notify_one();

@@ -3,16 +3,16 @@
 //! Both methods are optional. What cannot be is a plugin that refuses its configuration: it is
 //! down until one of them changes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
-use rat_config::Slot;
 use rat_proto::plugin::v1::{ConfigureRequest, DescribeRequest, DescribeResponse};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 
-use crate::call::Cause;
+use crate::call::{Cause, Who};
 use crate::method;
 use crate::session::Session;
 use crate::text::printable;
@@ -20,7 +20,7 @@ use crate::text::printable;
 /// What a plugin is told, and asked, at the beginning.
 #[derive(Debug)]
 pub(crate) struct Greeter {
-    pub(crate) slot: Slot,
+    pub(crate) who: Arc<Who>,
     /// The `ConfigureRequest`; `None` where the way to the plugin is not fit for it.
     pub(crate) configuration: Option<Bytes>,
     pub(crate) limit: Duration,
@@ -32,7 +32,7 @@ pub(crate) struct Greeting {
     /// The plugin's version; `None` where it does not say.
     pub(crate) version: Option<String>,
     /// What is worth telling the operator.
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warning: Option<String>,
     /// Why the plugin does not take its configuration.
     pub(crate) refused: Option<String>,
 }
@@ -106,12 +106,13 @@ impl Greeter {
         let version = printable(&description.version);
         greeting.version = Some(version).filter(|version| !version.is_empty());
         let slots = &description.slots;
-        let fits = slots.is_empty() || slots.iter().any(|slot| slot == self.slot.as_str());
+        let fits = slots.is_empty() || slots.iter().any(|slot| slot == self.who.slot.as_str());
         if !fits {
-            let (slot, said) = (self.slot, printable(&slots.join(", ")));
-            greeting.warnings.push(format!(
-                "it says that it fills {said}, and is configured for {slot}"
-            ));
+            let (slot, said) = (self.who.slot, printable(&slots.join(", ")));
+            let warning = format!("it says that it fills {said}, and is configured for {slot}");
+            let plugin = &self.who;
+            tracing::warn!(target: "rat::plugins", %plugin, warning, "this may be another plugin");
+            greeting.warning = Some(warning);
         }
     }
 }

@@ -19,10 +19,11 @@ use crate::call::Cause;
 use crate::method::HEALTH_CHECK;
 use crate::options::Options;
 use crate::plugin::{Plugin, State};
-use crate::replica::Replica;
+use crate::replica::{Live, Replica};
 use crate::text::printable;
 
-/// First pause after a failure; each further one is twice as long.
+/// First pause after a failure; each further one is half as long again, so that the time until a
+/// plugin is found again is a third of the time for which it was gone, and a second at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// Part of the longest pause after which a plugin that stays well is asked at once again when
 /// something fails.
@@ -89,7 +90,8 @@ impl Pause {
         let failed = std::mem::replace(&mut self.failures, failures) != failures;
         let serving = plugin.is_serving();
         if failed || !serving {
-            self.current = (self.when_woken() * 2).clamp(FIRST_PAUSE, self.longest);
+            let next = self.when_woken() * 3 / 2;
+            self.current = next.clamp(FIRST_PAUSE.min(self.longest), self.longest);
             self.well_since = None;
         }
         if !serving {
@@ -156,7 +158,7 @@ async fn ask(plugin: &Plugin, replica: &Replica, options: &Options) -> Found {
     let metrics = &plugin.reports.metrics;
     metrics.called(&plugin.who, HEALTH_CHECK, answer.as_ref().err(), took);
     let (status, message) = match &answer {
-        Ok((response, _)) => read(response),
+        Ok((response, live)) => with_warning(read(response), live),
         Err(cause) => (PluginStatus::Down, explain(cause)),
     };
     replica.set_serving(matches!(
@@ -169,16 +171,16 @@ async fn ask(plugin: &Plugin, replica: &Replica, options: &Options) -> Found {
         endpoint: replica.endpoint.to_string(),
         status,
         message,
-        version: answered.and_then(|(_, version)| version),
+        version: answered.and_then(|(_, live)| live.greeting.version.clone()),
         latency,
     }
 }
 
-/// The answer, and the version that the plugin gave when the connection was made.
+/// The answer, and the connection that it came on.
 async fn probe(
     replica: &Replica,
     options: &Options,
-) -> Result<(HealthCheckResponse, Option<String>), Cause> {
+) -> Result<(HealthCheckResponse, Arc<Live>), Cause> {
     let live = replica.live().await?;
     if let Some(message) = &live.greeting.refused {
         return Err(Cause::Misconfigured(message.clone()));
@@ -196,7 +198,16 @@ async fn probe(
     };
     let answer = HealthCheckResponse::decode(answer);
     let answer = answer.map_err(|error| Cause::Garbage(error.to_string()))?;
-    Ok((answer, live.greeting.version.clone()))
+    Ok((answer, live))
+}
+
+/// What the plugin said of itself stands beside how it is.
+fn with_warning((status, message): (PluginStatus, String), live: &Live) -> (PluginStatus, String) {
+    match &live.greeting.warning {
+        None => (status, message),
+        Some(warning) if message.is_empty() => (status, warning.clone()),
+        Some(warning) => (status, format!("{message}; {warning}")),
+    }
 }
 
 fn read(response: &HealthCheckResponse) -> (PluginStatus, String) {

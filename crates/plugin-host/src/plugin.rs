@@ -25,6 +25,9 @@ use crate::metrics::Metrics;
 use crate::record::Recorder;
 use crate::slot::Cell;
 
+/// Time between two complaints about a plugin.
+const COMPLAINTS: Duration = Duration::from_secs(1);
+
 /// How a plugin is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
@@ -74,6 +77,8 @@ pub(crate) struct Plugin {
     cell: Weak<Cell>,
     /// Out of the configuration: nobody checks it any more, and calls find out by themselves.
     retired: AtomicBool,
+    /// When a failed call was last told to the operator.
+    complained: Mutex<Option<Instant>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -106,6 +111,7 @@ impl Plugin {
             wake,
             cell: Arc::downgrade(cell),
             retired: AtomicBool::new(false),
+            complained: Mutex::new(None),
             stop,
         }
     }
@@ -194,6 +200,21 @@ impl Plugin {
         }
     }
 
+    /// Tells the operator of a call without an answer: not of each, when every call fails.
+    pub(crate) fn complain(&self, error: &CallError) {
+        let mut complained = self
+            .complained
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if complained.is_none_or(|at| now.duration_since(at) >= COMPLAINTS) {
+            *complained = Some(now);
+            tracing::warn!(target: "rat::plugins", %error, "a plugin did not answer a call");
+        } else {
+            tracing::debug!(target: "rat::plugins", %error, "a plugin did not answer a call");
+        }
+    }
+
     fn down_by_a_call(&self, method: Method, cause: &Cause) {
         let changing = self.lock();
         self.failures.fetch_add(1, Ordering::AcqRel);
@@ -228,6 +249,10 @@ impl Plugin {
 
     /// Puts the new state in place, and its slot after it. To be called under the lock.
     fn change(&self, next: State) {
+        if self.retired.load(Ordering::Acquire) {
+            // The row and the slot are somebody else's.
+            return;
+        }
         let before = self.state.swap(Arc::new(next.clone()));
         self.reports.recorder.record(&self.who.name, &next);
         if before.status == next.status {
@@ -270,7 +295,9 @@ impl Plugin {
 
     /// The plugin is out of the configuration. Who still holds it may ask it.
     pub(crate) fn retire(&self) {
+        let changing = self.lock();
         self.retired.store(true, Ordering::Release);
+        drop(changing);
         self.stop.cancel();
         self.reports.metrics.gone(&self.who);
     }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::call::{Cause, Method};
+use crate::call::{Cause, Method, Who};
 use crate::dial::{self, Endpoint};
 use crate::options::Options;
 use crate::tls::Tls;
@@ -27,6 +27,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What all connections to one plugin share.
 #[derive(Debug)]
 pub(crate) struct Wire {
+    pub(crate) who: Arc<Who>,
     pub(crate) protocol: Protocol,
     /// What the plugin is told its own name is.
     pub(crate) authority: String,

@@ -152,6 +152,7 @@ impl Inner {
             PluginAddress::Plain(_) => None,
         };
         let wire = Wire {
+            who: Arc::clone(&who),
             protocol: config.protocol,
             authority: session::authority(&config.address),
             tls,
@@ -160,7 +161,7 @@ impl Inner {
             shutdown: self.shutdown.clone(),
         };
         let greeter = Greeter {
-            slot,
+            who: Arc::clone(&who),
             configuration: is_fit_for_secrets(&config.address)
                 .then(|| greeting::configuration(config.config.values())),
             limit: self.options.health_timeout,

@@ -1,15 +1,15 @@
 //! The Connect protocol over HTTP/1.1: for plugins without HTTP/2.
 //!
-//! A connection carries one call at a time, so a session is a handful of them. As soon as the
-//! plugin ends one, the whole session is over: the plugin may have been restarted, and the next
-//! one begins by telling it its configuration.
+//! A connection carries one call at a time, so a session is a handful of them. As soon as one
+//! breaks, or is ended by the plugin while nothing is under way on it, the whole session is over:
+//! the plugin may have been restarted, and the next one begins by telling it its configuration.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -40,14 +40,8 @@ const STREAM: &str = "application/connect+proto";
 #[derive(Debug)]
 struct Sender {
     sender: SendRequest<Full<Bytes>>,
-    /// Set when it is us who end the connection.
-    released: Arc<AtomicBool>,
-}
-
-impl Drop for Sender {
-    fn drop(&mut self) {
-        self.released.store(true, Ordering::Release);
-    }
+    /// Whether nothing is under way on it.
+    idle: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -96,19 +90,21 @@ impl Session {
             // Whoever has a call under way hears of the error too.
             let _ = connection.await;
         };
-        let released = Arc::new(AtomicBool::new(false));
-        let (over, ours) = (Arc::clone(&self.over), Arc::clone(&released));
+        let idle = Arc::new(AtomicBool::new(false));
+        let (over, was_idle) = (Arc::clone(&self.over), Arc::clone(&idle));
         self.wire.drive(driven, move || {
-            if !ours.load(Ordering::Acquire) {
+            // What becomes of a call tells the same about the connection that carried it.
+            if was_idle.load(Ordering::Acquire) {
                 over.store(true, Ordering::Release);
             }
         });
-        Ok(Sender { sender, released })
+        Ok(Sender { sender, idle })
     }
 
     fn keep(&self, sender: Sender) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < KEPT {
+        if idle.len() < KEPT && !sender.sender.is_closed() {
+            sender.idle.store(true, Ordering::Release);
             idle.push(sender);
         }
     }
@@ -125,6 +121,7 @@ impl Session {
                 return self.dial().await;
             };
             if sender.sender.ready().await.is_ok() {
+                sender.idle.store(false, Ordering::Release);
                 return Ok(sender);
             }
         }
@@ -144,7 +141,9 @@ impl Session {
         let (head, body) = answer.into_parts();
         if head.status != StatusCode::OK {
             let failed = error_of(&head, &self.read(body, ERROR_BYTES).await?);
-            self.keep(sender);
+            if stays_open(&head) {
+                self.keep(sender);
+            }
             return Err(failed);
         }
         if !is_kind(&head, UNARY) {
@@ -152,7 +151,9 @@ impl Session {
             return Err(Cause::Garbage(format!("it does not speak Connect: {what}")));
         }
         let answer = self.read(body, self.wire.options.answer_bytes).await?;
-        self.keep(sender);
+        if stays_open(&head) {
+            self.keep(sender);
+        }
         Ok(answer)
     }
 
@@ -271,6 +272,13 @@ impl Messages {
             }
         }
     }
+}
+
+/// Whether the plugin means to take another call on the connection.
+fn stays_open(head: &http::response::Parts) -> bool {
+    let said = head.headers.get(CONNECTION).map(HeaderValue::as_bytes);
+    let closes = said.is_some_and(|said| said.eq_ignore_ascii_case(b"close"));
+    head.version == Version::HTTP_11 && !closes
 }
 
 fn is_kind(head: &http::response::Parts, kind: &str) -> bool {

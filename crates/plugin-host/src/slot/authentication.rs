@@ -105,7 +105,7 @@ impl AuthSlot {
                 return Err(AuthenticationError::Refused);
             }
             Err(error) => {
-                tracing::warn!(target: "rat::auth", %error, "nobody says who is calling");
+                plugin.complain(&error);
                 return self.without_an_answer(plugin, token, &error.cause).await;
             }
         };
@@ -175,7 +175,7 @@ impl AuthSlot {
                     message,
                 } => Err(denied(message)),
                 _ => {
-                    tracing::warn!(target: "rat::auth", %error, "nobody says what is permitted");
+                    plugin.complain(&error);
                     Err(AccessError::Unavailable(error.to_string()))
                 }
             },

@@ -52,8 +52,8 @@ impl EnforcementSlot {
 
     /// What a call without an answer comes to: the built-in only where the plugin is found down,
     /// and its place is taken.
-    fn without_an_answer(&self, error: &CallError) -> Result<(), AccessError> {
-        tracing::warn!(target: "rat::plugins", %error, "nobody says what is allowed");
+    fn without_an_answer(&self, plugin: &Plugin, error: &CallError) -> Result<(), AccessError> {
+        plugin.complain(error);
         let gone = error.cause.is_about_the_connection();
         match self.cell.load().holder {
             Holder::Fallback if gone => Ok(()),
@@ -78,7 +78,7 @@ impl EnforcementSlot {
                 resource: format!("{} {}", resource.kind.as_str(), resource.id),
                 reason: printable(&answer.reason),
             }),
-            Err(error) => self.without_an_answer(&error),
+            Err(error) => self.without_an_answer(&plugin, &error),
         }
     }
 
@@ -96,7 +96,7 @@ impl EnforcementSlot {
         for some in resources.chunks(BATCH) {
             match batch(&plugin, identity, some, action).await {
                 Ok(allowed) => verdicts.extend(allowed),
-                Err(error) => return self.without_an_answer(&error).map(|()| all()),
+                Err(error) => return self.without_an_answer(&plugin, &error).map(|()| all()),
             }
         }
         Ok(verdicts)

@@ -1,0 +1,18 @@
+//! The host with real servers on real sockets: in this process where the test has to know what a
+//! plugin heard, as processes of their own where it is about dying.
+
+mod support;
+
+mod caching;
+mod connect;
+mod dying;
+mod enforcement;
+mod executor;
+mod failing;
+mod greeting;
+mod observing;
+mod on_down;
+mod reloading;
+mod replicas;
+mod sharing;
+mod tls;
