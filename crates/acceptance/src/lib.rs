@@ -12,7 +12,7 @@ mod stack;
 
 pub use control_plane::{ControlPlane, Memory};
 pub use load::{Answer, Caller, Load};
-pub use plugin::{AuthPlugin, log_lines, users};
+pub use plugin::{AuthPlugin, TELL_ALL, log_lines, users};
 pub use stack::{
     Database, Options, Process, Stack, binaries, private_folder, program, skip, wait_for,
 };

@@ -13,12 +13,9 @@ use serde_json::Value;
 use crate::stack::{pid, program, wait_for};
 
 const PROGRAM: &str = "rat-plugin-auth-static";
-const LOGGING: [&str; 4] = [
-    "--log-format",
-    "json",
-    "--log-level",
-    "info,rat_plugin_auth_static=debug",
-];
+const LOGGING: [&str; 2] = ["--log-format", "json"];
+/// Arguments with which the plugin writes a line for everybody whom it has verified.
+pub const TELL_ALL: [&str; 2] = ["--log-level", "info,rat_plugin_auth_static=debug"];
 /// A shell puts the socket where the plugin looks for it, and becomes the plugin.
 const ACTIVATE: &str =
     "export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=plugin; exec \"$0\" \"$@\" 3<&0 0</dev/null";

@@ -52,7 +52,7 @@ enum Command {
     },
     /// Measure with release binaries and write the figures to `docs/benchmarks.md`.
     Bench {
-        /// Arguments for the benchmark program, for example `--runs 50`.
+        /// Arguments for the benchmark program, for example `--runs 50`, or `plugins`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

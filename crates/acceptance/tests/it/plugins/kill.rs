@@ -13,7 +13,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::Signal;
-use rat_acceptance::{Answer, AuthPlugin, ControlPlane, Load, private_folder, users, wait_for};
+use rat_acceptance::{
+    Answer, AuthPlugin, ControlPlane, Load, TELL_ALL, private_folder, users, wait_for,
+};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::join::Logs;
@@ -85,13 +87,13 @@ impl Supervisor {
                 self.held = Some(socket);
                 plugin
             }
-            _ => AuthPlugin::listening(&self.address(), &self.log, &[])?,
+            _ => AuthPlugin::listening(&self.address(), &self.log, &TELL_ALL)?,
         });
         Ok(())
     }
 
     fn activated(&self, socket: &UnixListener) -> Result<AuthPlugin> {
-        AuthPlugin::activated(OwnedFd::from(socket.try_clone()?), &self.log, &[])
+        AuthPlugin::activated(OwnedFd::from(socket.try_clone()?), &self.log, &TELL_ALL)
     }
 
     async fn kill(&mut self) -> Result<()> {

@@ -1,6 +1,4 @@
-//! Measures a running RAT and writes the figures to `docs/benchmarks.md`.
-//!
-//! Machines differ and are noisy: each figure stands beside a baseline measured in the same run.
+//! How long a run takes whose pipeline has one row.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,9 +7,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use clap::Parser;
 use rat_acceptance::{Options, Stack};
 use serde_json::{Value, json};
+
+use crate::figures::{build, cores, percentile};
+use crate::page;
 
 /// Files that a run of one row makes durable: data file, manifest, manifest list, and the
 /// metadata of the branch commit and of the publication.
@@ -20,10 +20,8 @@ const FILES_PER_RUN: usize = 5;
 const AIM_MS: f64 = 60.0;
 const PIPELINE: &str = "bench.bronze.one";
 
-/// Time from `POST /runs` to `success` of a pipeline of one row.
-#[derive(Parser)]
-#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
-struct Arguments {
+#[derive(clap::Args)]
+pub(crate) struct RunsArguments {
     /// Sequential runs to measure.
     #[arg(long, default_value_t = 200)]
     runs: usize,
@@ -35,14 +33,7 @@ struct Arguments {
     print_only: bool,
 }
 
-fn main() -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(bench(&Arguments::parse()))
-}
-
-async fn bench(arguments: &Arguments) -> Result<()> {
+pub(crate) async fn bench(arguments: &RunsArguments) -> Result<()> {
     ensure!(arguments.runs > 0, "--runs must be at least 1");
     let stack = Stack::start(&Options::default()).await?;
     stack
@@ -77,13 +68,7 @@ async fn bench(arguments: &Arguments) -> Result<()> {
         baseline.push(durable_writes(&stack.path().join("baseline"))?);
     }
     let text = report(arguments, &mut totals, phases, &mut baseline);
-    std::io::stdout().write_all(text.as_bytes())?;
-    if !arguments.print_only {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarks.md");
-        std::fs::write(&path, text)
-            .with_context(|| format!("failed to write {}", path.display()))?;
-    }
-    Ok(())
+    page::write(&text, arguments.print_only)
 }
 
 /// One run, from `POST` until the API says `success`, in milliseconds.
@@ -125,24 +110,19 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn percentile(values: &mut [f64], percent: usize) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[(values.len() * percent / 100).min(values.len() - 1)]
-}
-
 fn report(
-    arguments: &Arguments,
+    arguments: &RunsArguments,
     totals: &mut [f64],
     phases: BTreeMap<usize, (String, Vec<f64>)>,
     baseline: &mut [f64],
 ) -> String {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (cores, build) = (cores(), build());
     let (p50, p99) = (percentile(totals, 50), percentile(totals, 99));
     let (base50, base99) = (percentile(baseline, 50), percentile(baseline, 99));
     let verdict = if p50 < AIM_MS { "met" } else { "missed" };
     let mut text = format!(
-        "# Benchmarks\n\nWritten by `cargo xtask bench`; release build, {cores} cores, SQLite, local folder.\n\n\
-         ## A pipeline of one row, `POST /api/v1/runs` to `success`\n\n\
+        "## A pipeline of one row, `POST /api/v1/runs` to `success`\n\n\
+         `cargo xtask bench`; {build}, {cores} cores, SQLite, local folder. \
          {} sequential runs after {} for warming up. The baseline is {FILES_PER_RUN} durable file writes (write, sync, \
          rename, sync the folder), which is what one run commits to the disk.\n\n\
          | | p50 | p99 |\n|---|---:|---:|\n\
