@@ -95,8 +95,11 @@ impl Guard {
         deadline: Option<Instant>,
     ) -> Response<Body> {
         let method = request.uri().path();
-        let request_id = header(request.headers(), "x-request-id");
-        let span = tracing::info_span!("call", method, request_id);
+        let span = tracing::info_span!("call", method, request_id = tracing::field::Empty);
+        if let Some(id) = request.headers().get("x-request-id") {
+            // ratd's id of the request that it works on.
+            span.record("request_id", id.to_str().unwrap_or_default());
+        }
         let answer = self.answer(request, deadline, span.clone());
         match answer.instrument(span).await {
             Ok(response) => response,
@@ -166,13 +169,6 @@ fn panicked() -> Status {
 
 fn too_late() -> Status {
     Status::deadline_exceeded("the plugin did not answer within the time limit")
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
 }
 
 /// The caller's deadline: up to eight digits and a unit.

@@ -51,7 +51,7 @@ impl<P: Plugin> PluginService for Control<P> {
         &self,
         request: Request<ConfigureRequest>,
     ) -> Result<Response<ConfigureResponse>, Status> {
-        self.admit(request.extensions().get::<Peer>())?;
+        admit(request.extensions().get::<Peer>(), &self.configure_from)?;
         let config = request.into_inner().config;
         // The parser's message would quote what may be a secret.
         let config: Value = serde_json::from_str(&config)
@@ -74,25 +74,59 @@ impl<P: Plugin> PluginService for Control<P> {
     }
 }
 
-impl<P> Control<P> {
-    /// A configuration decides whom the plugin trusts, so it is taken only from ratd's user, as
-    /// the kernel names it.
-    fn admit(&self, peer: Option<&Peer>) -> Result<(), Status> {
-        let user = match peer {
-            Some(Peer::Unix(Some(credentials))) => credentials.user,
-            Some(Peer::Unix(None) | Peer::Tcp(_)) | None => {
-                return Err(Status::permission_denied(
-                    "the configuration is taken over a Unix socket only",
-                ));
-            }
-        };
-        let own = nix::unistd::geteuid().as_raw();
-        if user == ROOT || user == own || self.configure_from.contains(&user) {
-            return Ok(());
+/// A configuration decides whom the plugin trusts, so it is taken only from ratd's user, as the
+/// kernel names it.
+fn admit(peer: Option<&Peer>, others: &[u32]) -> Result<(), Status> {
+    let user = match peer {
+        Some(Peer::Unix(Some(credentials))) => credentials.user,
+        Some(Peer::Unix(None) | Peer::Tcp(_)) | None => {
+            return Err(Status::permission_denied(
+                "the configuration is taken over a Unix socket only",
+            ));
         }
-        tracing::warn!(user, "refused a configuration");
-        Err(Status::permission_denied(format!(
-            "user {user} may not configure this plugin (see --configure-from)"
-        )))
+    };
+    let own = nix::unistd::geteuid().as_raw();
+    if user == ROOT || user == own || others.contains(&user) {
+        return Ok(());
+    }
+    tracing::warn!(user, "refused a configuration");
+    Err(Status::permission_denied(format!(
+        "user {user} may not configure this plugin (see --configure-from)"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use rat_service::listen::Credentials;
+    use tonic::Code;
+
+    use super::*;
+
+    fn unix(user: u32) -> Peer {
+        Peer::Unix(Some(Credentials {
+            user,
+            group: 0,
+            process: None,
+        }))
+    }
+
+    #[test]
+    fn only_root_the_own_user_and_those_that_were_named_may_configure() {
+        let own = nix::unistd::geteuid().as_raw();
+        let (named, other) = (own + 1, own + 2);
+        for user in [ROOT, own, named] {
+            assert!(admit(Some(&unix(user)), &[named]).is_ok(), "{user}");
+        }
+        let refused = admit(Some(&unix(other)), &[named]).unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied);
+    }
+
+    #[test]
+    fn whoever_the_kernel_does_not_name_may_not_configure() {
+        let tcp = Peer::Tcp(([127, 0, 0, 1], 1).into());
+        for peer in [None, Some(&tcp), Some(&Peer::Unix(None))] {
+            let refused = admit(peer, &[]).unwrap_err();
+            assert_eq!(refused.code(), Code::PermissionDenied, "{peer:?}");
+        }
     }
 }

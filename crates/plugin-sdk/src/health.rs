@@ -61,7 +61,7 @@ impl<P: Plugin> Health for Standard<P> {
 
 impl<P> Standard<P> {
     fn knows(&self, service: &str) -> bool {
-        service.is_empty() || self.services.iter().any(|known| *known == service)
+        service.is_empty() || self.services.contains(&service)
     }
 }
 

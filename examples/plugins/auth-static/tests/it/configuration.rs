@@ -181,3 +181,45 @@ fn an_answer_may_be_kept_as_long_as_the_configuration_says() {
         "{expires} at {now}"
     );
 }
+
+#[test]
+fn over_tcp_nobody_configures_the_plugin() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.args(["--listen", "127.0.0.1:0", "--config", "tokens.yaml"]);
+    command.stderr(std::process::Stdio::piped());
+    let mut plugin = command.spawn().unwrap();
+    let log = std::io::BufReader::new(plugin.stderr.take().unwrap());
+    let _plugin = crate::support::Process::from(plugin);
+    let address = std::io::BufRead::lines(log)
+        .find_map(|line| Some(line.unwrap().split_once("address=")?.1.to_owned()))
+        .unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let request = json!({"config": "{}"}).to_string();
+    let head = crate::support::head(CONFIGURE, request.len());
+    std::io::Write::write_all(&mut stream, (head + &request).as_bytes()).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+}
+
+#[test]
+fn a_file_is_read_again_on_sighup() {
+    let home = Home::new();
+    let plugin = home.start();
+    let who = || {
+        let answer = post(&home.socket(), AUTHENTICATE, r#"{"token": "later"}"#);
+        answer.unwrap().1["userId"].clone()
+    };
+    assert_eq!(who(), Value::Null);
+    // One that is not valid changes nothing.
+    home.write("tokens.yaml", "tokens: [");
+    plugin.signal(nix::sys::signal::Signal::SIGHUP);
+    let (status, _) = post(&home.socket(), AUTHENTICATE, r#"{"token": "let-me-in"}"#).unwrap();
+    assert_eq!(status, 200);
+    home.write("tokens.yaml", "tokens: {later: {user_id: dora}}");
+    crate::support::wait_for("the file is read", || {
+        plugin.signal(nix::sys::signal::Signal::SIGHUP);
+        who() == "dora"
+    });
+}
