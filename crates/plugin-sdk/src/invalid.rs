@@ -9,6 +9,8 @@ const MAX_SHOWN: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
     problems: Vec<Problem>,
+    /// Whether something is only missing, which ratd may send.
+    is_incomplete: bool,
 }
 
 /// One mistake in a configuration.
@@ -32,6 +34,16 @@ impl Invalid {
                 path: path.into(),
                 message: message.to_string(),
             }],
+            is_incomplete: false,
+        }
+    }
+
+    /// Something is missing without which the plugin cannot work, and which ratd may send: where it
+    /// can, the plugin waits for it.
+    pub fn missing(path: impl Into<String>, message: impl fmt::Display) -> Self {
+        Self {
+            is_incomplete: true,
+            ..Self::new(path, message)
         }
     }
 
@@ -39,6 +51,7 @@ impl Invalid {
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.problems.extend(other.problems);
+        self.is_incomplete &= other.is_incomplete;
         self
     }
 
@@ -59,12 +72,20 @@ impl Invalid {
     }
 
     pub(crate) fn from_problems(problems: Vec<Problem>) -> Option<Self> {
-        (!problems.is_empty()).then_some(Self { problems })
+        (!problems.is_empty()).then_some(Self {
+            problems,
+            is_incomplete: false,
+        })
+    }
+
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.is_incomplete
     }
 
     pub(crate) fn map(self, change: impl FnMut(Problem) -> Problem) -> Self {
         Self {
             problems: self.problems.into_iter().map(change).collect(),
+            ..self
         }
     }
 

@@ -161,12 +161,20 @@ impl<P: Plugin> Live<P> {
                 None => P::configure(config).await,
             }
         });
-        let plugin = made.catch_unwind().await.map_err(|_| {
+        let made = made.catch_unwind().await.map_err(|_| {
             Invalid::new(
                 "",
                 "the plugin failed while it was configured; its log has more",
             )
-        })??;
+        })?;
+        let plugin = match made {
+            Ok(plugin) => plugin,
+            Err(invalid) if invalid.is_incomplete() && applied.effective.is_none() => {
+                applied.waiting_for = Some(invalid.clone());
+                return Ok(Outcome::Waiting(invalid));
+            }
+            Err(invalid) => return Err(invalid),
+        };
         self.inner.current.send_replace(Some(Arc::new(plugin)));
         applied.effective = Some(merged);
         applied.waiting_for = None;

@@ -20,6 +20,22 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// Its configuration. `#[serde(deny_unknown_fields)]` makes misspelt keys an error;
     /// [`NoConfig`](crate::NoConfig) is for a plugin that has none.
     type Config: DeserializeOwned + JsonSchema + Send + 'static;
+    /// Environment variables with names of their own, each with the key at the top that it stands
+    /// for, beside those with the plugin's prefix, which win.
+    const VARIABLES: &'static [(&'static str, &'static str)] = &[];
+    /// Where the plugin listens when neither `--listen` nor systemd says it: an environment
+    /// variable with a port of loopback, and the port where the variable is not set.
+    const PORT: Option<(&'static str, u16)> = None;
+
+    /// What can be wrong with `config` beyond its types, all of it, without making anything: for
+    /// `check-config`, and before the plugin listens.
+    ///
+    /// # Errors
+    /// [`Invalid::missing`] for what ratd may still send, [`Invalid::new`] for the rest.
+    fn check(config: &Self::Config) -> Result<(), Invalid> {
+        let _ = config;
+        Ok(())
+    }
 
     /// Makes the plugin. The types of `config` are checked already; what else can be wrong with
     /// it is refused here, all of it at once.

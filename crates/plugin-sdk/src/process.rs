@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Arguments, Command, Serving};
 use crate::call::Tracker;
-use crate::config::{Schema, Sources};
+use crate::config::{Checked, Schema, Sources};
 use crate::front::Front;
 use crate::live::{Live, Outcome};
 use crate::{Invalid, Plugin, Server};
@@ -60,15 +60,18 @@ pub fn serve<P: Plugin>(server: Server<P>) -> ExitCode {
 
 fn check_config<P: Plugin>(path: Option<&Path>) -> ExitCode {
     let schema = Schema::of::<P::Config>();
-    let sources = Sources::read(P::NAME, path, variables(), &schema);
+    let sources = Sources::of::<P>(path, &schema);
     let refused = match sources.check::<P::Config>(&schema, &serde_json::json!({})) {
-        Ok(crate::config::Checked::Complete(..)) => return ExitCode::SUCCESS,
-        Ok(crate::config::Checked::Incomplete(invalid)) | Err(invalid) => invalid,
+        Ok(Checked::Complete(_, config)) => P::check(&config),
+        Ok(Checked::Incomplete(invalid)) | Err(invalid) => Err(invalid),
     };
-    runtime::refuse(P::NAME, &refused, EXIT_CONFIG)
+    match refused {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(invalid) => runtime::refuse(P::NAME, &invalid, EXIT_CONFIG),
+    }
 }
 
-fn serve_with<P: Plugin>(server: Server<P>, serving: Serving) -> ExitCode {
+fn serve_with<P: Plugin>(server: Server<P>, mut serving: Serving) -> ExitCode {
     let logging = match logging::init() {
         Ok(logging) => logging,
         Err(error) => return runtime::refuse(P::NAME, &error, EXIT_FAILURE),
@@ -82,10 +85,17 @@ fn serve_with<P: Plugin>(server: Server<P>, serving: Serving) -> ExitCode {
         Err(error) => return runtime::refuse(P::NAME, &error, EXIT_CONFIG),
     };
     let schema = Schema::of::<P::Config>();
-    let sources = Sources::read(P::NAME, serving.config.as_deref(), variables(), &schema);
-    // Before anything is bound: a wrong value is told at once.
-    if let Err(invalid) = sources.check::<P::Config>(&schema, &serde_json::json!({})) {
-        return runtime::refuse(P::NAME, &invalid, EXIT_CONFIG);
+    let sources = Sources::of::<P>(serving.config.as_deref(), &schema);
+    // Before anything is bound: wrong values are told at once.
+    let port = port::<P>();
+    let checked = check_values::<P>(&sources, &schema);
+    let mistakes = [checked.err(), port.as_ref().err().cloned()];
+    let port = match Invalid::unless(mistakes.into_iter().flatten(), port.ok().flatten()) {
+        Ok(port) => port,
+        Err(invalid) => return runtime::refuse(P::NAME, &invalid, EXIT_CONFIG),
+    };
+    if serving.listen.is_empty() {
+        serving.listen.extend(port);
     }
     let live = Live::<P>::new(schema, sources);
     runtime::start_watched(P::NAME, Watchdog::Daemon, async |process| {
@@ -110,10 +120,32 @@ fn log_panics() {
     }));
 }
 
-fn variables() -> Vec<(String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+/// What is wrong already with what there is; more may come from ratd.
+fn check_values<P: Plugin>(sources: &Sources, schema: &Schema) -> Result<(), Invalid> {
+    match sources.check::<P::Config>(schema, &serde_json::json!({}))? {
+        Checked::Complete(_, config) => match P::check(&config) {
+            Err(invalid) if !invalid.is_incomplete() => Err(invalid),
+            Err(_) | Ok(()) => Ok(()),
+        },
+        Checked::Incomplete(_) => Ok(()),
+    }
+}
+
+/// Where a plugin listens that has been told nothing else.
+fn port<P: Plugin>() -> Result<Option<Address>, Invalid> {
+    let Some((name, usual)) = P::PORT else {
+        return Ok(None);
+    };
+    let port = match std::env::var(name) {
+        Ok(text) if !text.is_empty() => text
+            .parse::<u16>()
+            .map_err(|_| Invalid::new(name, "must be a port, 0 to 65535"))?,
+        Ok(_) | Err(_) => usual,
+    };
+    let address = format!("127.0.0.1:{port}");
+    Ok(Some(
+        address.parse().expect("a port of loopback is an address"),
+    ))
 }
 
 fn users(names: &[String]) -> Result<Vec<u32>, Error> {

@@ -1,5 +1,7 @@
 //! The three sources of a configuration, merged.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -7,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::schema::{Finding, Step, at};
 use super::{Schema, parse_file};
-use crate::Invalid;
 use crate::invalid::Problem;
+use crate::{Invalid, Plugin};
 
 /// Where a part of a configuration comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(crate) struct Sources {
     file: Value,
     environment: Value,
     prefix: String,
+    /// Variables with names of their own, each with its key at the top.
+    own_names: Vec<(&'static str, &'static str)>,
     problems: Vec<Problem>,
 }
 
@@ -40,8 +44,31 @@ pub(crate) enum Checked<T> {
 type Given = (Origin, Value);
 
 impl Sources {
+    /// What `path` and the process' environment say to a plugin.
+    pub(crate) fn of<P: Plugin>(path: Option<&Path>, schema: &Schema) -> Self {
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let mut variables: BTreeMap<_, _> =
+            variables.filter(|(_, text)| !text.is_empty()).collect();
+        let mut own_names = Vec::new();
+        for (name, key) in P::VARIABLES {
+            let prefixed = prefix_of(P::NAME) + &key.to_uppercase();
+            if let (Some(text), Entry::Vacant(free)) =
+                (variables.get(*name).cloned(), variables.entry(prefixed))
+            {
+                free.insert(text);
+                own_names.push((*name, *key));
+            }
+        }
+        Self {
+            own_names,
+            ..Self::read(P::NAME, path, variables, schema)
+        }
+    }
+
     /// Reads the file and those of `variables` that begin with the plugin's prefix.
-    pub(crate) fn read(
+    fn read(
         name: &str,
         path: Option<&Path>,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -77,6 +104,7 @@ impl Sources {
             file,
             environment,
             prefix,
+            own_names: Vec::new(),
             problems,
         }
     }
@@ -89,6 +117,7 @@ impl Sources {
             file,
             environment: empty(),
             prefix: prefix_of(name),
+            own_names: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -193,6 +222,11 @@ impl Sources {
                 None => "file".to_owned(),
             },
             Origin::Environment => {
+                if let Some(Step::Key(top)) = path.first()
+                    && let Some((name, _)) = self.own_names.iter().find(|(_, key)| key == top)
+                {
+                    return format!("environment {name}");
+                }
                 let keys = path.iter().map_while(|step| match step {
                     Step::Key(key) => Some(key.to_uppercase()),
                     Step::Index(_) => None,
@@ -305,3 +339,6 @@ fn differences(lower: &Value, upper: &Value, path: &mut Vec<Step>, found: &mut V
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;
