@@ -4,12 +4,12 @@
 //! where the tables of queries and of Iceberg clients are, and the scheduler, which asks for what
 //! a run reads. While there is no access control nothing is looked up.
 
+mod asked;
+
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use rat_catalog::{AccessControl, Deed, Denial, Refusal, Subject};
-use rat_scheduler::{ReadError, Reads, RunAccess};
+use rat_catalog::{Denial, Refusal};
 use rat_store::Store;
 use rat_types::{Identity, NamespaceName, TableIdent, ZoneIdent};
 
@@ -175,7 +175,7 @@ impl Enforcement {
         identity: &Identity,
         tables: Vec<TableIdent>,
     ) -> Result<Vec<TableIdent>, CheckError> {
-        if !self.is_active() || tables.is_empty() {
+        if !self.is_active() {
             return Ok(tables);
         }
         let said = self.store.table_metadata().list().await?;
@@ -192,7 +192,7 @@ impl Enforcement {
         identity: &Identity,
         names: Vec<NamespaceName>,
     ) -> Result<Vec<NamespaceName>, CheckError> {
-        if !self.is_active() || names.is_empty() {
+        if !self.is_active() {
             return Ok(names);
         }
         let mut resources = Vec::new();
@@ -342,78 +342,5 @@ fn denied(resource: &Resource, action: Action, error: AccessError) -> CheckError
                 reason,
             }))
         }
-    }
-}
-
-impl AccessControl for Enforcement {
-    fn check<'a>(
-        &'a self,
-        identity: &'a Identity,
-        subject: &'a Subject,
-        deed: Deed,
-    ) -> BoxFuture<'a, Result<(), Refusal>> {
-        Box::pin(async move {
-            let action = match deed {
-                Deed::Read => Action::Read,
-                Deed::Create => Action::Create,
-                Deed::Write => Action::Write,
-                Deed::Delete => Action::Delete,
-            };
-            let resource = match subject {
-                Subject::NewNamespace => Resource::all(ResourceKind::Namespace, None),
-                Subject::Namespace(name) if deed == Deed::Read => {
-                    return Ok(self.read_namespace(identity, name).await?);
-                }
-                Subject::Namespace(name) => Resource::namespace(name),
-                Subject::Table(ident) => Resource::table(ident),
-            };
-            Ok(Self::check(self, identity, &resource, action).await?)
-        })
-    }
-
-    fn readable_tables<'a>(
-        &'a self,
-        identity: &'a Identity,
-        tables: Vec<TableIdent>,
-    ) -> BoxFuture<'a, Result<Vec<TableIdent>, Refusal>> {
-        Box::pin(async move { Ok(self.visible_tables(identity, tables).await?) })
-    }
-
-    fn readable_namespaces<'a>(
-        &'a self,
-        identity: &'a Identity,
-        namespaces: Vec<NamespaceName>,
-    ) -> BoxFuture<'a, Result<Vec<NamespaceName>, Refusal>> {
-        Box::pin(async move { Ok(self.visible_namespaces(identity, namespaces).await?) })
-    }
-}
-
-impl RunAccess for Enforcement {
-    fn check<'a>(
-        &'a self,
-        creator: &'a Identity,
-        reads: Reads<'a>,
-    ) -> BoxFuture<'a, Result<(), ReadError>> {
-        Box::pin(async move {
-            let tables = reads.tables.iter().map(Resource::table);
-            let zones = reads.zones.iter().map(Resource::zone);
-            for resource in tables.chain(zones) {
-                match Self::check(self, creator, &resource, Action::Read).await {
-                    Ok(()) => {}
-                    Err(CheckError::Denied(denial)) => {
-                        self.audit.denied(&denial, "", "", "a run's read");
-                        return Err(ReadError::Denied(format!(
-                            "{}, which the pipeline names",
-                            denial.message
-                        )));
-                    }
-                    Err(other) => match Refusal::from(other) {
-                        Refusal::Denied(denial) => return Err(ReadError::Denied(denial.message)),
-                        Refusal::Unavailable(why) => return Err(ReadError::Unavailable(why)),
-                    },
-                }
-            }
-            Ok(())
-        })
     }
 }

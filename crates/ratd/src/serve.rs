@@ -40,6 +40,7 @@ pub(crate) async fn serve(
         internal_router,
         scheduler,
         host,
+        audit,
         audit_writer,
     } = parts::build(&settings, control_plane, &process, config).await?;
     tracing::info!(
@@ -49,13 +50,18 @@ pub(crate) async fn serve(
 
     let (stop_outside, stop_inside) = (CancellationToken::new(), CancellationToken::new());
     let stop_audit = CancellationToken::new();
-    let audit = tokio::spawn(audit_writer.run(stop_audit.clone()));
+    let audit_log = tokio::spawn(audit_writer.run(stop_audit.clone()));
     let outside = Servers {
         public: spawn_server(public, public_router, &settings, &stop_outside),
         scheduler: tokio::spawn(scheduler.run(stop_outside.clone())),
     };
     let inside = spawn_server(internal, internal_router, &settings, &stop_inside);
-    let host = tokio::spawn(plugins::run(host, process.reloads(), stop_inside.clone()));
+    let host = tokio::spawn(plugins::run(
+        host,
+        process.reloads(),
+        audit,
+        stop_inside.clone(),
+    ));
     process.ready();
 
     let result = outside.wait(&process, &stop_outside).await;
@@ -63,11 +69,11 @@ pub(crate) async fn serve(
     let (inside, host) = tokio::join!(inside, host);
     // Nobody is left who could record anything.
     stop_audit.cancel();
-    let audit = audit.await;
+    let audit_log = audit_log.await;
     store.close().await;
     result?;
     host?;
-    audit?;
+    audit_log?;
     Ok(inside?)
 }
 

@@ -9,7 +9,9 @@ use http::StatusCode;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
+use super::plugin;
 use crate::health::Check;
+use crate::slot::SlotState;
 use crate::state::AppState;
 
 /// Services by name, in the order in which they were asked.
@@ -30,6 +32,28 @@ struct Health<'a> {
     status: &'static str,
     services: Services<'a>,
     plugins: BTreeMap<&'a str, &'static str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    slots: BTreeMap<&'static str, Place>,
+}
+
+/// What is in a slot that a plugin is configured for.
+#[derive(Serialize)]
+struct Place {
+    plugin: String,
+    on_down: Option<&'static str>,
+    holder: &'static str,
+}
+
+impl Place {
+    /// Nothing for a slot that is the built-in's anyway.
+    fn of(state: SlotState) -> Option<(&'static str, Self)> {
+        let place = Self {
+            plugin: state.plugin?,
+            on_down: state.on_down.map(plugin::on_down),
+            holder: state.holder.as_str(),
+        };
+        Some((state.slot.as_str(), place))
+    }
 }
 
 #[derive(Serialize)]
@@ -64,12 +88,14 @@ pub(crate) async fn health(State(state): State<AppState>) -> impl IntoResponse {
     let snapshot = state.memory.health.check(&state).await;
     let status = if snapshot.all_up() { "ok" } else { "degraded" };
     let plugins = snapshot.plugins.iter();
+    let slots = state.plugins.slots();
     axum::Json(Health {
         status,
         services: Services(&snapshot.services),
         plugins: plugins
             .map(|(name, status)| (name.as_str(), status.as_str()))
             .collect(),
+        slots: slots.into_iter().filter_map(Place::of).collect(),
     })
     .into_response()
 }

@@ -63,14 +63,19 @@ pub(crate) struct Name {
     name: String,
 }
 
+/// What happens while a plugin is down, as rat.yaml says it.
+pub(crate) fn on_down(on_down: OnDown) -> &'static str {
+    match on_down {
+        OnDown::Deny => "deny",
+        OnDown::Builtin => "builtin",
+        OnDown::Hold => "hold",
+    }
+}
+
 impl From<&SlotState> for Place {
     fn from(slot: &SlotState) -> Self {
         Self {
-            on_down: slot.on_down.map(|on_down| match on_down {
-                OnDown::Deny => "deny",
-                OnDown::Builtin => "builtin",
-                OnDown::Hold => "hold",
-            }),
+            on_down: slot.on_down.map(on_down),
             holder: slot.holder.as_str(),
             holder_reason: slot.message.clone(),
         }

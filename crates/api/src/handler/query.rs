@@ -31,6 +31,7 @@ pub(crate) async fn execute(
     access: Access,
     Json(body): Json<Body>,
 ) -> Result<Response, Fault> {
+    access.about("query.execute", "");
     access.ready()?;
     if body.sql.trim().is_empty() {
         return Err(Fault::invalid("sql: must not be empty"));

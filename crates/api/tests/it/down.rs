@@ -9,7 +9,7 @@ use rat_types::RunId;
 use serde_json::{Value, json};
 
 use crate::routes::ask;
-use crate::slots::Grants;
+use crate::sharing::Grants;
 use crate::support::{Answer, Api, Setup, json as json_request, request, with};
 
 const WHY: &str = "the plugin auth-keycloak does not answer";
@@ -107,9 +107,23 @@ async fn while_access_control_is_down_nothing_is_touched() {
             }
         }
     }
+    // Lists of nothing as well: nobody says that there is nothing to hide.
+    let empty = without_access_control().await;
+    for path in ["tables", "schema", "landing-zones", "plugins", "pipelines", "runs"] {
+        let answer = empty.get(&format!("/api/v1/{path}")).await;
+        unavailable(answer, "ACCESS_CONTROL_UNAVAILABLE");
+    }
     for (method, path) in ICEBERG {
         let call = json_request(method.parse().unwrap(), path, &json!({}));
         unavailable_catalog(api.send(call).await);
+    }
+    let open = crate::support::api().await;
+    for (name, request) in crate::routes::catalog_requests(&open).await {
+        let answer = api.send(request).await;
+        match name.starts_with("HEAD") {
+            true => assert_eq!(answer.status, 503, "{name}"),
+            false => unavailable_catalog(answer),
+        }
     }
     // Health probes send an empty query.
     assert!(api.ratq.count() == 0 || api.ratq.last().sql.is_empty());

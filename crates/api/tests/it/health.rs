@@ -1,6 +1,9 @@
+use rat_api::Holder;
+use rat_config::Slot;
 use serde_json::{Value, json};
 
 use crate::ratq::Mood;
+use crate::slots::rack;
 use crate::support::{Setup, api};
 
 #[tokio::test]
@@ -32,6 +35,27 @@ async fn where_every_service_answers_all_is_well() {
         api.get("/health/ready").await.expect(200)["status"],
         "ready"
     );
+}
+
+#[tokio::test]
+async fn health_tells_what_holds_a_slot_that_a_plugin_is_configured_for() {
+    let without = api().await.get("/health").await.expect(200);
+    assert_eq!(without.get("slots"), None, "{without}");
+    let api = Setup {
+        plugins: rack(&[(Slot::Auth, Holder::Denied), (Slot::Cloud, Holder::Plugin)]),
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    let health = api.get("/health").await.expect(200);
+    assert_eq!(
+        health["slots"],
+        json!({
+            "auth": {"plugin": "auth-plugin", "on_down": "deny", "holder": "denied"},
+            "cloud": {"plugin": "cloud-plugin", "on_down": "deny", "holder": "plugin"},
+        })
+    );
+    assert_eq!(health["plugins"], json!({}));
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod query;
 mod ratq;
 mod routes;
 mod runs;
+mod sharing;
 mod slots;
 mod support;
 mod tables;

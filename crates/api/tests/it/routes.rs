@@ -12,7 +12,8 @@ use rat_store::{NewPipeline, NewPlugin, NewRun, NewZone};
 use rat_types::{RunId, TableIdent, ZoneIdent};
 use serde_json::{Value, json};
 
-use crate::slots::{GRANT, Grants};
+use crate::people;
+use crate::sharing::{GRANT, Grants};
 use crate::support::{Api, Recorder, Setup, api, request};
 
 /// A path that the route serves.
@@ -206,6 +207,61 @@ async fn every_route_checks_exactly_what_the_table_says_before_it_does_anything(
             .status
             .is_terminal()
     );
+}
+
+/// What the catalog says that it offers, each as a request that it accepts.
+pub(crate) async fn catalog_requests(api: &Api) -> Vec<(String, Request<Body>)> {
+    let config = api.get("/iceberg/v1/config").await.expect(200);
+    let endpoints = config["endpoints"].as_array().expect("endpoints");
+    assert!(endpoints.len() > 10, "{config}");
+    let request = |endpoint: &Value| {
+        let name = endpoint.as_str().expect("a text");
+        let (method, path) = name.split_once(' ').expect("method and path");
+        let concrete = path
+            .replace("{prefix}/", "")
+            .replace("{namespace}", "default%1Fsilver")
+            .replace("{table}", "a");
+        let body = match (method, path.rsplit('/').next()) {
+            ("POST", Some("namespaces")) => json!({"namespace": ["new"]}),
+            ("POST", Some("properties")) => json!({"updates": {"a": "b"}}),
+            ("POST", Some("tables")) => people::table("new"),
+            ("POST", _) => json!({"requirements": [], "updates": []}),
+            _ => Value::Null,
+        };
+        let uri = format!("/iceberg{concrete}");
+        let request = crate::support::json(method.parse().unwrap(), &uri, &body);
+        (name.to_owned(), request)
+    };
+    endpoints.iter().map(request).collect()
+}
+
+#[tokio::test]
+async fn every_route_of_the_catalog_asks_before_it_does_anything() {
+    let recorder = Arc::new(Recorder {
+        denies: true,
+        ..Recorder::default()
+    });
+    let (api, _) = with_run(recorder.clone()).await;
+    let before = api.store.namespaces().list().await.unwrap();
+    for (name, request) in catalog_requests(&api).await {
+        recorder.asked.lock().unwrap().clear();
+        let answer = api.send(request).await;
+        let asked = recorder.asked.lock().unwrap().clone();
+        assert!(!asked.is_empty(), "{name}");
+        let owned =
+            |(resource, _): &(Resource, Action)| !resource.owner.is_empty() || resource.id == "*";
+        assert!(asked.iter().all(owned), "{name}: {asked:?}");
+        match name.as_str() {
+            "GET /v1/{prefix}/namespaces" => {
+                assert_eq!(answer.expect(200)["namespaces"], json!([]), "{name}");
+            }
+            "POST /v1/{prefix}/namespaces" => assert_eq!(answer.status, 403, "{name}"),
+            _ => assert_eq!(answer.status, 404, "{name}"),
+        }
+    }
+    assert_eq!(api.store.namespaces().list().await.unwrap(), before);
+    let ident = "default.silver.a".parse().unwrap();
+    assert!(api.store.tables().get(&ident).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ pub(crate) struct Parts {
     pub(crate) internal_router: Router,
     pub(crate) scheduler: Service,
     pub(crate) host: Host,
+    pub(crate) audit: Audit,
     pub(crate) audit_writer: AuditWriter,
 }
 
@@ -92,7 +93,7 @@ pub(crate) async fn build(
         sharing: host.sharing(),
         cloud: host.cloud(),
         plugins: host.plugins(),
-        audit,
+        audit: audit.clone(),
         shutdown: process.shutdown().clone(),
     }));
     Ok(Parts {
@@ -101,6 +102,7 @@ pub(crate) async fn build(
         internal_router,
         scheduler,
         host,
+        audit,
         audit_writer,
     })
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rat_api::{ApiKey, Plugins as _};
+use rat_api::{ApiKey, Audit, AuditEvent, Permission, Plugins as _};
 use rat_config::Settings;
 use rat_plugin_host::{Host, Needs, Options, SystemResolver};
 use rat_scheduler::{Executor, Executors};
@@ -49,21 +49,38 @@ fn options(settings: &Settings) -> Options {
 }
 
 /// Drives `host` until `stop` is cancelled; it reads the settings again with every SIGHUP.
-pub(crate) async fn run(host: Host, reloads: watch::Receiver<u64>, stop: CancellationToken) {
+pub(crate) async fn run(
+    host: Host,
+    reloads: watch::Receiver<u64>,
+    audit: Audit,
+    stop: CancellationToken,
+) {
     tokio::select! {
         () = host.clone().run(stop) => {}
-        never = follow_signals(&host, reloads) => match never {},
+        never = follow_signals(&host, &audit, reloads) => match never {},
     }
 }
 
 async fn follow_signals(
     host: &Host,
+    audit: &Audit,
     mut reloads: watch::Receiver<u64>,
 ) -> std::convert::Infallible {
     while reloads.changed().await.is_ok() {
-        if let Err(error) = host.reload().await {
-            tracing::warn!(target: "rat::plugins", error = %ErrorChain(&error), "plugins stay as they are");
-        }
+        let (detail, outcome) = match host.reload().await {
+            Ok(_) => ("SIGHUP".to_owned(), "done"),
+            Err(error) => {
+                let error = ErrorChain(&error).to_string();
+                tracing::warn!(target: "rat::plugins", error, "plugins stay as they are");
+                (format!("SIGHUP: {error}"), "failed")
+            }
+        };
+        audit.record(AuditEvent {
+            action: Permission::PluginsReload.as_str().to_owned(),
+            detail,
+            outcome,
+            ..AuditEvent::default()
+        });
     }
     std::future::pending().await
 }

@@ -80,7 +80,7 @@ fn an_auth_plugin_that_is_not_there_lets_nobody_in() {
                 "{answer}"
             );
         }
-        assert!(get(&home.public(), "/features").contains("\"auth\":true"));
+        assert!(get(&home.public(), "/features").contains("\"auth\":false"));
         wait_until_down(&daemon, &home, "auth-one");
         assert_eq!(status(&get(&home.public(), "/api/v1/me")), "503");
     }
@@ -110,7 +110,7 @@ fn an_enforcement_plugin_that_is_not_there_allows_nothing() {
         "503"
     );
     assert_eq!(status(&get(&home.public(), "/api/v1/me")), "200");
-    assert!(get(&home.public(), "/features").contains("\"enforcement\":true"));
+    assert!(get(&home.public(), "/features").contains("\"enforcement\":false"));
 }
 
 #[test]
