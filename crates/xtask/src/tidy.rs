@@ -39,6 +39,7 @@ const FLOORS: [(&str, &[&str]); 5] = [
         &[
             "rat-cli",
             "rat-example-auth-static",
+            "rat-plugin-auth-keycloak",
             "rat-runner",
             "ratd",
             "ratq",
@@ -57,7 +58,7 @@ const FORBIDDEN: [(&str, &str, &str); 5] = [
 ];
 
 /// Plugins: other processes than ratd, which know it by its contracts alone.
-const PLUGINS: [&str; 1] = ["rat-example-auth-static"];
+const PLUGINS: [&str; 2] = ["rat-example-auth-static", "rat-plugin-auth-keycloak"];
 
 /// Longest source file, without its tests folder: past it a file holds two ideas.
 const MAX_LINES: usize = 650;
