@@ -255,13 +255,17 @@ impl Plugin {
         }
         let before = self.state.swap(Arc::new(next.clone()));
         self.reports.recorder.record(&self.who.name, &next);
-        if before.status == next.status {
+        let (status, message) = (&next.status, &next.message);
+        if before.status == *status && before.message == *message {
             return;
         }
+        // Callers are told the message too.
         if let Some(cell) = self.cell.upgrade() {
             cell.update();
         }
-        self.tell(&before, &next);
+        if before.status != *status {
+            self.tell(&before, &next);
+        }
     }
 
     fn tell(&self, before: &State, next: &State) {

@@ -8,6 +8,7 @@ mod connect;
 mod grpc;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -15,6 +16,7 @@ use rat_config::{PluginAddress, Protocol};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::Code;
 
 use crate::call::{Cause, Method, Who};
 use crate::dial::{self, Endpoint};
@@ -126,10 +128,11 @@ impl Session {
         message: &Bytes,
         deadline: Instant,
     ) -> Result<Bytes, Cause> {
-        match self {
+        let answer = match self {
             Self::Grpc(session) => session.unary(method, message, deadline).await,
             Self::Connect(session) => session.unary(method, message, deadline).await,
-        }
+        };
+        answer.map_err(|cause| after(deadline, cause))
     }
 
     /// Asks for a stream.
@@ -151,10 +154,27 @@ impl Messages {
     }
 }
 
-/// `100m`: what `grpc-timeout` says, in milliseconds.
+/// Servers end calls themselves when the time is over that they were told, and then answer
+/// `CANCELLED`, as if the call itself had been refused. They are told a little more than there is.
+const LONGER: Duration = Duration::from_millis(500);
+
 fn milliseconds_until(deadline: Instant) -> u64 {
-    let left = deadline.saturating_duration_since(Instant::now());
-    u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)
+    let left = deadline.saturating_duration_since(Instant::now()) + LONGER;
+    u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The cause, which after the deadline is that.
+fn after(deadline: Instant, cause: Cause) -> Cause {
+    match cause {
+        Cause::Answered {
+            code: Code::Cancelled,
+            message,
+        } if Instant::now() >= deadline => Cause::Answered {
+            code: Code::DeadlineExceeded,
+            message,
+        },
+        cause => cause,
+    }
 }
 
 fn header(text: String) -> HeaderValue {
