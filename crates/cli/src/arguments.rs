@@ -18,7 +18,7 @@ pub use access::{
     ResourceKind, ShareArguments, SharesArguments, TransferArguments, UnshareArguments,
 };
 pub use dev::{Demo, DevArguments, DevChildArguments};
-pub use plugin::{PluginArguments, PluginCheckArguments, PluginCommand, SlotName};
+pub use plugin::{PluginArguments, PluginCheckArguments, PluginCommand, ProtocolName, SlotName};
 pub use run::RunArguments;
 
 /// Where ratd is unless something else is said.

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rat_config::Slot;
+use rat_config::{Protocol, Slot};
 use rat_proto::plugin::v1 as plugin;
 use rat_types::Secret;
 use tokio::task::JoinSet;
@@ -14,7 +14,7 @@ use crate::process::{Plugin, StartError};
 use crate::report::{Finding, Report, Verdict, weight};
 use crate::session::{Failure, HEALTH, Session};
 use crate::target::Target;
-use crate::wire::{Grpc, NoAnswer, seconds};
+use crate::wire::{Grpc, NoAnswer, connect, seconds};
 
 /// How long things may take. The defaults are those of ratd.
 #[derive(Debug, Clone)]
@@ -50,8 +50,10 @@ impl Default for Limits {
 }
 
 /// What to judge, and by what.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Options {
+    /// What the plugin speaks, as in rat.yaml.
+    pub protocol: Protocol,
     /// Slots that the plugin must fill; empty asks the plugin.
     pub slots: Vec<Slot>,
     /// Only the checks whose id is one of these or begins with one; empty does all.
@@ -66,6 +68,21 @@ pub struct Options {
     pub start: Option<String>,
     /// How long things may take.
     pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::Grpc,
+            slots: Vec::new(),
+            only: Vec::new(),
+            token: None,
+            config: None,
+            restart: None,
+            start: None,
+            limits: Limits::default(),
+        }
+    }
 }
 
 impl Options {
@@ -183,6 +200,8 @@ impl Judge {
         };
         if judge.options.start.is_some() {
             judge.wait_until_alive(judge.options.limits.restart).await;
+            // What it says while it starts is not how it is; what it says in the end is judged.
+            drop(judge.wait_until_it_says("healthy").await);
         }
         let Ok(session) = judge.connect().await else {
             return Ok(judge);
@@ -206,8 +225,14 @@ impl Judge {
 
     /// A connection of its own.
     pub(crate) async fn connect(&self) -> Result<Session, NoAnswer> {
-        let grpc = Grpc::open(&self.target, self.options.limits.dial).await?;
-        Ok(Session::new(grpc, self.options.limits.call))
+        let Limits { dial, call, .. } = self.options.limits;
+        match self.options.protocol {
+            Protocol::Grpc => Ok(Session::grpc(Grpc::open(&self.target, dial).await?, call)),
+            Protocol::Connect => {
+                drop(connect(&self.target, b"http/1.1", dial).await?);
+                Ok(Session::connect(self.target.clone(), call))
+            }
+        }
     }
 
     /// Whether the plugin said that it is down when the checks began.
@@ -244,6 +269,19 @@ impl Judge {
                 && process.ended().is_some()
             {
                 return None;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Gives the plugin the time of a call to say `status`; what it says then.
+    pub(crate) async fn wait_until_it_says(&self, status: &str) -> Result<String, Failure> {
+        let begin = Instant::now();
+        loop {
+            let now = self.alive().await.map(|health| health.status);
+            let is_said = now.as_ref().is_ok_and(|now| now == status);
+            if is_said || begin.elapsed() > self.options.limits.call {
+                return now;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -5,18 +5,30 @@ use std::time::Duration;
 
 use prost::Message;
 
-use crate::wire::{Call, Code, Grpc, NoAnswer, Outgoing, Reply, frame, only};
+use crate::target::Target;
+use crate::wire::{Call, Code, Grpc, NoAnswer, Reply, Sent, connect_call, only};
 
 /// The path of `PluginService.HealthCheck`.
 pub(crate) const HEALTH: &str = "/rat.plugin.v1.PluginService/HealthCheck";
 /// Longest piece of the plugin's own text in a detail.
 const MAX_QUOTE: usize = 160;
 
-/// A connection to the plugin.
+/// Methods that answer with a stream, which Connect has to know beforehand.
+const STREAMS: [&str; 1] = ["/rat.executor.v1.ExecutorService/StreamLogs"];
+
+/// A way to the plugin.
 #[derive(Debug)]
 pub(crate) struct Session {
-    grpc: Grpc,
+    link: Link,
     limit: Duration,
+}
+
+#[derive(Debug)]
+enum Link {
+    /// One connection for all calls.
+    Grpc(Grpc),
+    /// A connection for each call.
+    Connect(Target),
 }
 
 /// Why a call gave no message.
@@ -76,7 +88,9 @@ impl Failure {
         match self {
             Self::Refused(refusal) => refusal.code == Code::UNIMPLEMENTED,
             // What gRPC makes of an HTTP server that knows no such page.
-            Self::None(NoAnswer::NotGrpc(what)) => what.contains("404"),
+            Self::None(NoAnswer::NotGrpc(what) | NoAnswer::NotConnect(what)) => {
+                what.contains("404")
+            }
             Self::None(_) => false,
         }
     }
@@ -96,13 +110,24 @@ pub(crate) fn quote(text: &str) -> String {
 }
 
 impl Session {
-    pub(crate) fn new(grpc: Grpc, limit: Duration) -> Self {
-        Self { grpc, limit }
+    /// Over one connection with HTTP/2.
+    pub(crate) fn grpc(grpc: Grpc, limit: Duration) -> Self {
+        let link = Link::Grpc(grpc);
+        Self { link, limit }
+    }
+
+    /// Over connections with HTTP/1.1.
+    pub(crate) fn connect(target: Target, limit: Duration) -> Self {
+        let link = Link::Connect(target);
+        Self { link, limit }
     }
 
     /// Whether the connection can carry another call.
     pub(crate) fn is_usable(&self) -> bool {
-        self.grpc.is_usable()
+        match &self.link {
+            Link::Grpc(grpc) => grpc.is_usable(),
+            Link::Connect(_) => true,
+        }
     }
 
     /// A unary call.
@@ -117,25 +142,28 @@ impl Session {
 
     /// A call with a message of any bytes, answered with every message there is.
     pub(crate) async fn bytes(&self, path: &str, message: &[u8]) -> Result<Reply, Failure> {
-        let body = Outgoing::whole(frame(message));
-        refuse(self.raw(path, body, None, self.limit).await?)
+        let sent = Sent::Whole(message);
+        refuse(self.raw(path, sent, None, self.limit).await?)
     }
 
-    /// A call with any body; an error of the plugin is an answer like another.
+    /// A call with anything for a message; an error of the plugin is an answer like another.
     pub(crate) async fn raw(
         &self,
         path: &str,
-        body: Outgoing,
-        timeout: Option<&str>,
+        sent: Sent<'_>,
+        timeout: Option<Duration>,
         deadline: Duration,
     ) -> Result<Reply, NoAnswer> {
         let call = Call {
             path,
-            body,
+            sent,
             timeout,
             deadline,
         };
-        self.grpc.call(call).await
+        match &self.link {
+            Link::Grpc(grpc) => grpc.call(call).await,
+            Link::Connect(target) => connect_call(target, call, STREAMS.contains(&path)).await,
+        }
     }
 }
 

@@ -13,14 +13,41 @@ mod frame;
 mod grpc;
 mod net;
 
-pub(crate) use body::Outgoing;
-pub(crate) use connect::{Http1Reply, post};
-pub(crate) use frame::{announce, frame};
-pub(crate) use grpc::{Call, Grpc, only};
+pub(crate) use connect::{Http1Reply, Posted, call as connect_call, post};
+pub(crate) use grpc::{Grpc, only};
 pub(crate) use net::{connect, tls};
 
 /// Largest answer that is read; what is longer is not an answer.
 const MAX_REPLY: usize = 16 << 20;
+
+/// Who asks.
+const AGENT: &str = concat!("rat-plugin-check/", env!("CARGO_PKG_VERSION"));
+/// What a message that is cut short or never ends says that it has.
+const ANNOUNCED: usize = 100;
+
+/// What is sent as the message of a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sent<'a> {
+    /// A message.
+    Whole(&'a [u8]),
+    /// The beginning of one, and then the end.
+    CutShort(&'a [u8]),
+    /// The beginning of one, and then nothing.
+    Unending(&'a [u8]),
+}
+
+/// A call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// `/package.Service/Method`.
+    pub(crate) path: &'a str,
+    /// The message.
+    pub(crate) sent: Sent<'a>,
+    /// The deadline that the plugin is told.
+    pub(crate) timeout: Option<Duration>,
+    /// How long the answer is waited for.
+    pub(crate) deadline: Duration,
+}
 
 /// A gRPC status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +82,16 @@ impl Code {
         "DATA_LOSS",
         "UNAUTHENTICATED",
     ];
+
+    /// The code that Connect spells `word`.
+    pub(crate) fn of_connect(word: &str) -> Option<Self> {
+        let name = match word {
+            "canceled" => "CANCELLED".to_owned(),
+            word => word.to_uppercase(),
+        };
+        let at = Self::NAMES.iter().position(|known| *known == name)?;
+        u32::try_from(at).ok().filter(|code| *code != 0).map(Self)
+    }
 
     /// Whether ratd takes it for "there is no answer" instead of for one.
     pub(crate) fn means_no_answer(self) -> bool {
@@ -102,6 +139,8 @@ pub(crate) enum NoAnswer {
     NotHttp1(String),
     #[error("the answer is not gRPC: {0}")]
     NotGrpc(String),
+    #[error("the answer is not Connect: {0}")]
+    NotConnect(String),
     #[error("the answer has more than {} MiB", MAX_REPLY >> 20)]
     TooLarge,
     #[error("the answer's message does not decode: {0}")]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use rat_config::{PluginAddress, Slot};
+use rat_config::{PluginAddress, Protocol, Slot};
 
 use super::{OutputArgument, PluginReloadArguments};
 
@@ -50,6 +50,9 @@ pub struct PluginCheckArguments {
     /// Where the plugin is: unix:/path, host:port or https://host:port
     #[arg(value_name = "ADDRESS", required_unless_present = "explain")]
     pub address: Option<PluginAddress>,
+    /// What it speaks, as in rat.yaml
+    #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t = ProtocolName::Grpc)]
+    pub protocol: ProtocolName,
     /// Slot that it must fill, repeatable [default: those whose service it has]
     #[arg(long, value_name = "SLOT", value_enum)]
     pub slot: Vec<SlotName>,
@@ -86,6 +89,24 @@ pub struct PluginCheckArguments {
     /// Format of the result
     #[command(flatten)]
     pub output: OutputArgument,
+}
+
+/// A protocol, as it is written on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProtocolName {
+    /// gRPC over HTTP/2
+    Grpc,
+    /// Connect over HTTP/1.1
+    Connect,
+}
+
+impl From<ProtocolName> for Protocol {
+    fn from(name: ProtocolName) -> Self {
+        match name {
+            ProtocolName::Grpc => Self::Grpc,
+            ProtocolName::Connect => Self::Connect,
+        }
+    }
 }
 
 /// A slot, as it is written on the command line.

@@ -20,7 +20,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check::required(
         "connection.reachable",
         |judge| Box::pin(reachable(judge)),
-        "A plugin accepts gRPC over HTTP/2 on its address within 5 seconds.",
+        "A plugin accepts connections on its address within 5 seconds and speaks gRPC, or Connect where rat.yaml says so.",
     ),
     Check::required(
         "health.answers",

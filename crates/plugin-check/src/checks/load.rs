@@ -11,7 +11,7 @@ use super::PLUGIN_PROTO;
 use crate::check::{Check, Miss, Outcome, broken, not_checked};
 use crate::judge::Judge;
 use crate::session::{HEALTH, quote};
-use crate::wire::{Code, NoAnswer, Outgoing, announce, connect, frame, seconds};
+use crate::wire::{Code, NoAnswer, Sent, connect, seconds};
 
 /// How an HTTP/2 connection begins.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -22,7 +22,7 @@ const BEGINNINGS: [&[u8]; 4] = [b"", b"PRI * HTT", PREFACE, HALF_HEAD];
 const HALF_OPEN: usize = 128;
 const GIVEN_UP: usize = 50;
 /// The deadline of a call whose message never ends.
-const SHORT: &str = "500m";
+const SHORT: Duration = Duration::from_millis(500);
 
 pub(crate) const CHECKS: &[Check] = &[
     Check::required(
@@ -102,8 +102,8 @@ async fn expired(judge: &Judge) -> Outcome {
     let session = judge.connect().await?;
     let limit = judge.options.limits.call;
     let calls = (0..GIVEN_UP).map(|_| {
-        let body = Outgoing::whole(frame(&[]));
-        session.raw(HEALTH, body, Some("1n"), limit)
+        let passed = Some(Duration::from_nanos(1));
+        session.raw(HEALTH, Sent::Whole(&[]), passed, limit)
     });
     let mut ended = 0;
     for reply in join_all(calls).await {
@@ -124,8 +124,8 @@ async fn honoured(judge: &Judge) -> Outcome {
     let session = judge.connect().await?;
     let limit = judge.options.limits.health;
     let begin = Instant::now();
-    let body = Outgoing::unending(announce(100, b"begun"));
-    match session.raw(HEALTH, body, Some(SHORT), limit).await {
+    let unending = Sent::Unending(b"begun");
+    match session.raw(HEALTH, unending, Some(SHORT), limit).await {
         Err(NoAnswer::TimedOut(_)) => broken(format!(
             "a call with a deadline of 500 ms was still open after {}",
             seconds(limit)
@@ -140,8 +140,8 @@ async fn honoured(judge: &Judge) -> Outcome {
 async fn cancel(judge: &Judge) -> Outcome {
     let session = judge.connect().await?;
     let calls = (0..GIVEN_UP).map(|_| {
-        let body = Outgoing::unending(announce(100, b"begun"));
-        session.raw(HEALTH, body, None, Duration::from_millis(50))
+        let limit = Duration::from_millis(50);
+        session.raw(HEALTH, Sent::Unending(b"begun"), None, limit)
     });
     // Each is dropped at the end of its time, which resets its stream.
     drop(join_all(calls).await);

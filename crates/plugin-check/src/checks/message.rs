@@ -6,7 +6,7 @@ use super::slot;
 use crate::check::{Check, Miss, Outcome, broken};
 use crate::judge::Judge;
 use crate::session::{Failure, HEALTH, Session, refuse};
-use crate::wire::{Code, NoAnswer, Outgoing, announce, frame};
+use crate::wire::{Code, NoAnswer, Sent};
 
 pub(crate) const CHECKS: &[Check] = &[
     Check::required(
@@ -84,7 +84,9 @@ async fn unknown(judge: &Judge, path: &str) -> Outcome {
         Ok(_) => broken("it was answered as if it were there"),
         Err(Failure::Refused(refusal)) => Ok(refusal.to_string()),
         // An HTTP error is one, too.
-        Err(Failure::None(error @ NoAnswer::NotGrpc(_))) => Ok(error.to_string()),
+        Err(Failure::None(error @ (NoAnswer::NotGrpc(_) | NoAnswer::NotConnect(_)))) => {
+            Ok(error.to_string())
+        }
         Err(Failure::None(error)) => broken(error.to_string()),
     }
 }
@@ -136,9 +138,11 @@ async fn cut_short(judge: &Judge) -> Outcome {
     let mut count = 0;
     for path in victims(judge) {
         let session = judge.connect().await?;
-        let body = Outgoing::whole(announce(100, b"short"));
         let limit = judge.options.limits.call;
-        match session.raw(&path, body, None, limit).await {
+        match session
+            .raw(&path, Sent::CutShort(b"short"), None, limit)
+            .await
+        {
             Ok(reply) if reply.code == Code::OK => {
                 return broken(format!("{path} answered OK to half a message"));
             }
@@ -153,9 +157,14 @@ async fn cut_short(judge: &Judge) -> Outcome {
 }
 
 async fn send_large(judge: &Judge, session: &Session, mebibytes: usize) -> Result<(), Failure> {
-    let body = Outgoing::whole(frame(&unknown_bytes(mebibytes << 20)));
+    let message = unknown_bytes(mebibytes << 20);
     let limit = judge.options.limits.call;
-    refuse(session.raw(HEALTH, body, None, limit).await?).map(drop)
+    refuse(
+        session
+            .raw(HEALTH, Sent::Whole(&message), None, limit)
+            .await?,
+    )
+    .map(drop)
 }
 
 async fn large(judge: &Judge, mebibytes: usize) -> Outcome {

@@ -87,17 +87,18 @@ async fn same_answers(judge: &Judge) -> Outcome {
     } else if judge.options.start.is_none() {
         return not_checked(NO_WAY);
     }
-    let now = judge.alive().await?;
-    if let Some(before) = &judge.health
-        && before.status != now.status
-    {
+    let before = judge.health.as_ref().map(|health| health.status.as_str());
+    let now = judge
+        .wait_until_it_says(before.unwrap_or("healthy"))
+        .await?;
+    if let Some(before) = before.filter(|before| *before != now) {
         return broken(format!(
             "it was {:?} and is {:?}",
-            quote(&before.status),
-            quote(&now.status)
+            quote(before),
+            quote(&now)
         ));
     }
-    let mut same = vec![quote(&now.status)];
+    let mut same = vec![quote(&now)];
     for check in crate::check::CHECKS
         .iter()
         .filter(|check| is_repeated(check, judge))

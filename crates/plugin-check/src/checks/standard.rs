@@ -1,14 +1,14 @@
 //! What plugins on the SDK serve besides the contract: standard health, reflection, Connect.
 
 use prost::Message;
-use rat_config::Slot;
+use rat_config::{Protocol, Slot};
 use serde_json::Value;
 
 use super::slot;
 use crate::check::{Check, Outcome, broken, not_checked};
 use crate::judge::Judge;
 use crate::session::{Failure, HEALTH, decode, quote};
-use crate::wire::{Code, Http1Reply, NoAnswer, post};
+use crate::wire::{Code, Http1Reply, NoAnswer, Posted, Sent, post};
 
 const STANDARD_HEALTH: &str = "/grpc.health.v1.Health/Check";
 const REFLECTION: [&str; 2] = [
@@ -100,6 +100,9 @@ async fn standard_health(judge: &Judge) -> Outcome {
 }
 
 async fn reflection(judge: &Judge) -> Outcome {
+    if judge.options.protocol == Protocol::Connect {
+        return not_checked("over HTTP/1.1 there are no streams in both directions");
+    }
     let session = judge.connect().await?;
     let request = ReflectionRequest {
         list_services: "*".to_owned(),
@@ -131,7 +134,13 @@ async fn reflection(judge: &Judge) -> Outcome {
 
 async fn ask(judge: &Judge, path: &str, kind: &str, body: &[u8]) -> Result<Http1Reply, NoAnswer> {
     let limit = judge.options.limits.call;
-    post(&judge.target, path, kind, body.to_vec(), limit).await
+    let posted = Posted {
+        path,
+        kind,
+        sent: Sent::Whole(body),
+        timeout: None,
+    };
+    post(&judge.target, posted, limit).await
 }
 
 fn http(reply: &Http1Reply) -> String {

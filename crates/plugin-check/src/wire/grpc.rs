@@ -10,7 +10,8 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::task::JoinSet;
 
-use super::{Code, MAX_REPLY, NoAnswer, Outgoing, Reply, chain, connect, frame};
+use super::body::Outgoing;
+use super::{ANNOUNCED, Call, Code, MAX_REPLY, NoAnswer, Reply, Sent, chain, connect, frame};
 use crate::target::Target;
 
 /// A connection; dropping it closes it.
@@ -19,19 +20,6 @@ pub(crate) struct Grpc {
     sender: SendRequest<Outgoing>,
     authority: String,
     _driver: JoinSet<()>,
-}
-
-/// A call.
-#[derive(Debug)]
-pub(crate) struct Call<'a> {
-    /// `/package.Service/Method`.
-    pub(crate) path: &'a str,
-    /// Frames.
-    pub(crate) body: Outgoing,
-    /// What is told to the plugin in `grpc-timeout`.
-    pub(crate) timeout: Option<&'a str>,
-    /// How long the answer is waited for.
-    pub(crate) deadline: Duration,
 }
 
 impl Grpc {
@@ -76,15 +64,17 @@ impl Grpc {
         let mut request = Request::post(format!("http://{}{}", self.authority, call.path))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
-            .header(
-                "user-agent",
-                concat!("rat-plugin-check/", env!("CARGO_PKG_VERSION")),
-            );
+            .header("user-agent", super::AGENT);
         if let Some(timeout) = call.timeout {
-            request = request.header("grpc-timeout", timeout);
+            request = request.header("grpc-timeout", timeout_text(timeout));
         }
+        let body = match call.sent {
+            Sent::Whole(message) => Outgoing::whole(frame::frame(message)),
+            Sent::CutShort(part) => Outgoing::whole(frame::announce(ANNOUNCED, part)),
+            Sent::Unending(part) => Outgoing::unending(frame::announce(ANNOUNCED, part)),
+        };
         let request = request
-            .body(call.body)
+            .body(body)
             .map_err(|error| NoAnswer::Broken(error.to_string()))?;
         let response = self
             .sender
@@ -146,6 +136,14 @@ fn status(headers: &HeaderMap) -> Option<(Code, String)> {
         .map(|message| decode(message.as_bytes()))
         .unwrap_or_default();
     Some((Code(code), message))
+}
+
+/// A time-out as gRPC spells it.
+fn timeout_text(timeout: Duration) -> String {
+    match timeout.as_millis() {
+        0 => format!("{}n", timeout.as_nanos()),
+        millis => format!("{millis}m"),
+    }
 }
 
 /// Undoes gRPC's percent-encoding.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -241,7 +241,13 @@ async fn respond(
             true => read(body, fault, state).await?,
             // The judge sends no JSON that says anything.
             false if kind == "application/json" => Vec::new(),
-            false => body.collect().await.unwrap().to_bytes().to_vec(),
+            false => match Limited::new(body, MAX).collect().await {
+                Ok(body) => unframed(&kind, &body.to_bytes()),
+                Err(error) if error.is::<LengthLimitError>() => {
+                    return Err(refuse(8, "the message is too large"));
+                }
+                Err(_) => return Err(refuse(GIVEN_UP, "given up")),
+            },
         };
         let _under_way = Counted::new(&state.under_way);
         let load = Load {
@@ -291,7 +297,19 @@ impl Drop for Resentment {
     }
 }
 
+/// The message of a request of Connect, which has a frame only where the answer is a stream.
+fn unframed(kind: &str, body: &[u8]) -> Vec<u8> {
+    match kind {
+        "application/connect+proto" => body[5..].to_vec(),
+        _ => body.to_vec(),
+    }
+}
+
 fn deadline(headers: &HeaderMap) -> Option<Duration> {
+    if let Some(millis) = headers.get("connect-timeout-ms") {
+        let millis = millis.to_str().unwrap().parse().unwrap();
+        return Some(Duration::from_millis(millis));
+    }
     let text = headers.get("grpc-timeout")?.to_str().unwrap();
     let (number, unit) = text.split_at(text.len() - 1);
     let number: u64 = number.parse().unwrap();

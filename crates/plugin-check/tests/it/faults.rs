@@ -596,6 +596,37 @@ async fn every_check_fails_before_a_plugin_that_breaks_its_sentence() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_over_connect_that_breaks_its_sentence_fails_as_well() {
+    // Those of the messages themselves, which are sent in another way.
+    let wanted = [
+        "health.answers",
+        "auth.bad-token.garbage",
+        "auth.no-secret-echo",
+        "auth.near-miss",
+        "executor.unknown-run.cancel",
+        "message.malformed",
+        "message.unknown-method",
+        "deadline.honoured",
+    ];
+    for (id, fault) in faults().into_iter().filter(|(id, _)| wanted.contains(id)) {
+        let fake = Fake::start(fault);
+        let over_connect = Options {
+            protocol: rat_config::Protocol::Connect,
+            ..options(&[id])
+        };
+        let report = fake.judge(over_connect).await;
+        let finding = report.finding(id).unwrap();
+        assert_ne!(finding.verdict, Verdict::Pass, "{id}: {}", finding.detail);
+        assert_ne!(
+            finding.verdict,
+            Verdict::NotChecked,
+            "{id}: {}",
+            finding.detail
+        );
+    }
+}
+
 #[test]
 fn every_check_has_a_plugin_that_fails_it() {
     let covered: BTreeSet<&str> = faults().into_iter().map(|(id, _)| id).collect();

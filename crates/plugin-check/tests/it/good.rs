@@ -1,6 +1,6 @@
 //! A plugin without a fault.
 
-use rat_config::Slot;
+use rat_config::{Protocol, Slot};
 use rat_plugin_check::{CHECKS, Options, Verdict};
 
 use crate::fake::{Fake, Fault, options, target};
@@ -25,6 +25,25 @@ async fn a_good_plugin_passes_every_check_that_needs_no_restart() {
     assert!(report.is_success(true));
     assert_eq!(report.slots, Slot::ALL.map(Slot::as_str));
     assert_eq!(report.name.as_deref(), Some("fake"));
+}
+
+#[tokio::test]
+async fn a_good_plugin_passes_over_connect_as_well() {
+    let fake = Fake::start(Fault::default());
+    let over_connect = Options {
+        protocol: Protocol::Connect,
+        ..options(&[])
+    };
+    let report = fake.judge(over_connect).await;
+    for finding in &report.checks {
+        let id = finding.check.id;
+        let expected = match id.starts_with("restart.") || id == "standard.reflection" {
+            true => Verdict::NotChecked,
+            false => Verdict::Pass,
+        };
+        assert_eq!(finding.verdict, expected, "{id}: {}", finding.detail);
+    }
+    assert_eq!(report.checks.len(), CHECKS.len());
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ pub(super) async fn execute(
     };
     let target = Target::new(address.clone(), &tls).map_err(|error| Usage(error.to_string()))?;
     let options = Options {
+        protocol: arguments.protocol.into(),
         slots: arguments.slot.iter().map(|slot| (*slot).into()).collect(),
         only: arguments.only.clone(),
         token: arguments.token.as_deref().map(token).transpose()?,

@@ -195,11 +195,25 @@ pub(crate) fn connect(path: &str, kind: &str, answer: &Answer) -> (u16, &'static
     let json = "application/json";
     let (status, word) = match answer.code {
         0 => (200, ""),
+        1 => (499, "canceled"),
         3 => (400, "invalid_argument"),
+        4 => (504, "deadline_exceeded"),
         5 => (404, "not_found"),
+        8 => (429, "resource_exhausted"),
+        12 => (501, "unimplemented"),
+        13 => (500, "internal"),
+        14 => (503, "unavailable"),
         16 => (401, "unauthenticated"),
         code => panic!("code {code} is not expected over HTTP/1.1"),
     };
+    if kind == "application/connect+proto" {
+        // Every stream of this plugin ends with an error at once.
+        let end = json!({"error": {"code": word, "message": answer.message}}).to_string();
+        let mut frame = vec![2];
+        frame.extend_from_slice(&u32::try_from(end.len()).unwrap().to_be_bytes());
+        frame.extend_from_slice(end.as_bytes());
+        return (200, "application/connect+proto", frame.into());
+    }
     if status != 200 {
         let text = json!({"code": word, "message": answer.message}).to_string();
         return (status, json, text.into());
