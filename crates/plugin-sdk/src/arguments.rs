@@ -7,14 +7,15 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use rat_config::{Address, LogFormat};
 
 use crate::Plugin;
+use crate::config::prefix_of;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 asked to end; 1 a fault; 2 the command line is wrong; 78 the configuration is wrong.";
 
 /// What a plugin is told when it is started.
+// The text for people is put together when the plugin is known.
 #[derive(Debug, Parser)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "\
-Exit codes: 0 asked to end; 1 a fault; 2 the command line is wrong; 78 the configuration is wrong."
-)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -84,8 +85,22 @@ impl From<Format> for LogFormat {
 
 impl Arguments {
     /// Reads the command line; ends the process where it is wrong, or only help was wanted.
-    pub(crate) fn read<P: Plugin>() -> Self {
-        let command = Self::command().name(P::NAME).version(P::VERSION);
+    pub(crate) fn read<P: Plugin>(slots: &[&str]) -> Self {
+        let about = match slots {
+            [] => "A plugin of RAT".to_owned(),
+            slots => format!("A plugin of RAT: {}", slots.join(", ")),
+        };
+        let prefix = prefix_of(P::NAME);
+        let after = format!(
+            "Environment: {prefix}<KEY> sets a key of the configuration, {prefix}<KEY>__<KEY> one \
+             within.\n\n{EXIT_CODES}"
+        );
+        let command = Self::command()
+            .name(P::NAME)
+            .version(P::VERSION)
+            .about(about)
+            .long_about(None)
+            .after_help(after);
         let matches = command.get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }

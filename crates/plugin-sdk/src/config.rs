@@ -34,7 +34,7 @@ use serde_json::Value;
 use crate::Invalid;
 
 pub(crate) use schema::Schema;
-pub(crate) use sources::{Checked, Sources};
+pub(crate) use sources::{Checked, Sources, prefix_of};
 
 /// Larger files are no configuration.
 const MAX_FILE: u64 = 4 << 20;

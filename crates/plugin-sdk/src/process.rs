@@ -44,7 +44,7 @@ enum Error {
 
 /// Runs a plugin: the whole of its `main`. See the [crate's documentation](crate).
 pub fn serve<P: Plugin>(server: Server<P>) -> ExitCode {
-    let arguments = Arguments::read::<P>();
+    let arguments = Arguments::read::<P>(server.slots());
     match arguments.command {
         None => serve_with(server, arguments.serving),
         Some(Command::ConfigSchema) => {

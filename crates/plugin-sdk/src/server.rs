@@ -155,6 +155,11 @@ impl<P: Plugin> Server<P> {
         self
     }
 
+    /// The slots that the plugin fills.
+    pub(crate) fn slots(&self) -> &[&'static str] {
+        &self.slots
+    }
+
     /// Puts everything behind one service.
     pub(crate) fn assemble(
         self,

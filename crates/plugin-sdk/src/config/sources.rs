@@ -240,7 +240,7 @@ impl Sources {
 }
 
 /// `auth-keycloak` → `AUTH_KEYCLOAK_`.
-fn prefix_of(name: &str) -> String {
+pub(crate) fn prefix_of(name: &str) -> String {
     let mut prefix = name.to_uppercase().replace(['-', '.'], "_");
     prefix.push('_');
     prefix
