@@ -3,6 +3,8 @@
 //! A test group whose prerequisite is missing prints `SKIPPED` and returns; `cargo xtask test`
 //! names it again at the end, and `--require-all` turns it into a failure.
 
+mod keycloak;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -22,7 +24,12 @@ pub(crate) struct Capability {
 
 /// Looks for every prerequisite.
 pub(crate) fn detect(root: &Path) -> Result<Vec<Capability>> {
-    Ok(vec![postgres(), postgres_programs(), python(root)?])
+    Ok(vec![
+        postgres(),
+        postgres_programs(),
+        python(root)?,
+        keycloak::find(root),
+    ])
 }
 
 fn postgres() -> Capability {

@@ -5,6 +5,7 @@
 mod algorithms;
 mod attacks;
 mod claims;
+mod keycloak;
 mod keys;
 mod process;
 mod provider;
