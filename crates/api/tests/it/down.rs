@@ -109,7 +109,14 @@ async fn while_access_control_is_down_nothing_is_touched() {
     }
     // Lists of nothing as well: nobody says that there is nothing to hide.
     let empty = without_access_control().await;
-    for path in ["tables", "schema", "landing-zones", "plugins", "pipelines", "runs"] {
+    for path in [
+        "tables",
+        "schema",
+        "landing-zones",
+        "plugins",
+        "pipelines",
+        "runs",
+    ] {
         let answer = empty.get(&format!("/api/v1/{path}")).await;
         unavailable(answer, "ACCESS_CONTROL_UNAVAILABLE");
     }
