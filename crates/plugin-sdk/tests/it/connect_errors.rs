@@ -45,9 +45,10 @@ async fn each_code_has_its_name_and_its_http_status() {
 }
 
 #[tokio::test]
-async fn details_of_an_error_cross() {
+async fn details_and_metadata_of_an_error_cross() {
     let plugin = start().await;
     let answer = plugin.post(AUTHENTICATE, &json!({"token": "detail"})).await;
+    assert_eq!(answer.headers["x-try-again"], "never");
     assert_eq!(
         answer.json(),
         json!({

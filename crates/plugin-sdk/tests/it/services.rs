@@ -5,8 +5,12 @@ use rat_plugin_sdk::cloud::cloud_service_client::CloudServiceClient;
 use rat_plugin_sdk::enforcement::{BatchCanAccessRequest, GetCredentialsRequest, ResourceRef};
 use rat_plugin_sdk::messages::{DescribeRequest, HealthCheckRequest};
 use rat_plugin_sdk::testing::{Harness, Version};
-use rat_plugin_sdk::{Code, auth::AuthorizeRequest};
+use rat_plugin_sdk::{Code, ResponseStream, auth::AuthorizeRequest};
+use rat_proto::query::v1::query_service_client::QueryServiceClient;
+use rat_proto::query::v1::query_service_server::{QueryService, QueryServiceServer};
+use rat_proto::query::v1::{ExecuteQueryRequest, ExecuteQueryResponse};
 use serde_json::{Value, json};
+use tonic::{Request, Response, Status};
 use tonic_health::pb::HealthCheckRequest as StandardRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -196,4 +200,45 @@ async fn a_batch_is_decided_one_by_one_where_the_plugin_has_no_better_way() {
     };
     let answer = plugin.enforcement().batch_can_access(request).await;
     assert_eq!(answer.unwrap().into_inner().allowed, [true, false, true]);
+}
+
+/// A service that is no slot, as an author generates one from a contract of their own.
+struct Own;
+
+#[tonic::async_trait]
+impl QueryService for Own {
+    type ExecuteQueryStream = ResponseStream<ExecuteQueryResponse>;
+
+    async fn execute_query(
+        &self,
+        request: Request<ExecuteQueryRequest>,
+    ) -> Result<Response<Self::ExecuteQueryStream>, Status> {
+        let answer = ExecuteQueryResponse {
+            arrow_ipc: request.into_inner().sql.into_bytes(),
+            truncated: true,
+        };
+        Ok(Response::new(Box::pin(futures::stream::iter([Ok(answer)]))))
+    }
+}
+
+#[tokio::test]
+async fn a_service_of_the_authors_own_is_served_beside_the_slots() {
+    let own = QueryServiceServer::new(Own);
+    let server = server().service(own, rat_proto::FILE_DESCRIPTOR_SET);
+    let plugin = start_with(server, json!({"name": "shop"})).await;
+    let request = ExecuteQueryRequest {
+        sql: "hi".to_owned(),
+        ..ExecuteQueryRequest::default()
+    };
+    let mut client = QueryServiceClient::new(plugin.channel());
+    let answers = client.execute_query(request).await.unwrap().into_inner();
+    assert_eq!(answers.collect::<Vec<_>>().await.len(), 1);
+    let headers = [("content-type", "application/connect+json")];
+    let path = "/rat.query.v1.QueryService/ExecuteQuery";
+    let body = b"\0\0\0\0\x0c{\"sql\":\"hi\"}".as_slice();
+    let answer = plugin.request(Version::Http1, path, &headers, body).await;
+    let expected = br#"{"arrowIpc":"aGk=","truncated":true}"#.as_slice();
+    assert_eq!(answer.envelopes()[0], (0, expected.into()));
+    let service = "rat.query.v1.QueryService";
+    assert_eq!(standard(&plugin, service).await, Ok(1));
 }

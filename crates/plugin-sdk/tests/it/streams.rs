@@ -6,6 +6,8 @@ use rat_plugin_sdk::executor::{StreamLogsRequest, StreamLogsResponse};
 use rat_plugin_sdk::testing::{Answer, Harness, Version};
 use rat_plugin_sdk::{Code, Status};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 use crate::support::{SECRET, STREAM_LOGS, in_time, server, start, start_with};
 
@@ -155,6 +157,26 @@ async fn a_deadline_ends_a_stream() {
     assert_eq!(flags, END);
     let end: Value = serde_json::from_slice(&end).unwrap();
     assert_eq!(end["error"]["code"], "deadline_exceeded");
+}
+
+#[tokio::test]
+async fn a_message_is_sent_as_soon_as_it_is_there() {
+    let plugin = start().await;
+    let mut stream = UnixStream::connect(plugin.socket()).await.unwrap();
+    let body = enveloped(br#"{"runId": "endless"}"#);
+    let head = format!(
+        "POST {STREAM_LOGS} HTTP/1.1\r\nHost: plugin\r\nContent-Type: application/connect+json\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream
+        .write_all(&[head.as_bytes(), &body].concat())
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).contains("line 1") {
+        assert_ne!(in_time(stream.read_buf(&mut answer)).await.unwrap(), 0);
+    }
 }
 
 #[tokio::test]

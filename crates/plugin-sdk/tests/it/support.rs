@@ -20,6 +20,7 @@ use rat_plugin_sdk::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tonic::metadata::{MetadataMap, MetadataValue};
 
 /// No test waits longer than this for anything.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -110,10 +111,13 @@ impl Auth for Workshop {
             }
             "detail" => {
                 let detail = b"\x12\x08as it is\x1a\x1c\x0a\x15type.example/rat.Text\x12\x03abc";
-                Err(Status::with_details(
+                let mut metadata = MetadataMap::new();
+                metadata.insert("x-try-again", MetadataValue::from_static("never"));
+                Err(Status::with_details_and_metadata(
                     Code::NotFound,
                     "with a detail",
                     detail.as_slice().into(),
+                    metadata,
                 ))
             }
             _ => Ok(AuthenticateResponse {
