@@ -87,10 +87,13 @@ impl Auth for StaticTokens {
     ) -> Result<AuthenticateResponse, Status> {
         let presented = Sha256::digest(&request.token);
         // Every hash is looked at, so that the time taken tells nothing.
-        let users = self.users.iter();
-        let known = users.filter(|(hash, _)| hash.ct_eq(&presented).into());
-        let user = known.last().map(|(_, user)| user.clone());
-        let mut user = user.ok_or_else(|| Status::unauthenticated("no such token"))?;
+        let mut found = None;
+        for (hash, user) in &self.users {
+            if hash.ct_eq(&presented).into() {
+                found = Some(user.clone());
+            }
+        }
+        let mut user = found.ok_or_else(|| Status::unauthenticated("no such token"))?;
         if self.cache > 0 {
             user.expires_at = Utc::now().timestamp() + i64::from(self.cache);
         }
