@@ -10,7 +10,8 @@ async fn stays_down(discovery: impl Into<Answer>, keys: impl Into<Answer>, wante
     let provider = Provider::start(Value::Null).await;
     provider.now_describes_itself(discovery);
     provider.now_serves(keys);
-    let plugin = Plugin::start(provider.config(json!({}))).await;
+    let impatient = json!({"request_timeout": "500ms"});
+    let plugin = Plugin::start(provider.config(impatient)).await;
     let begun = Instant::now();
     loop {
         let message = plugin.becomes("down").await;
@@ -55,7 +56,8 @@ async fn what_is_no_discovery_is_refused() {
 #[tokio::test]
 async fn keys_from_elsewhere_are_no_keys() {
     let pair = Pair::rsa();
-    let (provider, _, plugin) = usual(json!({"refresh_interval": "50ms"})).await;
+    let more = json!({"refresh_interval": "50ms", "request_timeout": "500ms"});
+    let (provider, _, plugin) = usual(more).await;
     let evil = Provider::start(set(&[Pair::other_rsa().jwk("one")])).await;
     for (answer, wanted) in [
         (

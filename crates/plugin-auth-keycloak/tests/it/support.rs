@@ -135,7 +135,7 @@ impl Provider {
             "realm": "rat",
             "prefetch_interval": "50ms",
             "retry_interval": "50ms",
-            "request_timeout": "500ms",
+            "request_timeout": "10s",
         });
         for (key, value) in more.as_object().unwrap() {
             config[key] = value.clone();
