@@ -7,7 +7,8 @@
 //! 2. the file of `--config`, YAML or JSON; SIGHUP reads it again;
 //! 3. the environment: `AUTH_KEYCLOAK_URL` is the key `url` of the plugin `auth-keycloak`,
 //!    `AUTH_KEYCLOAK_CACHE__SIZE` is `size` in `cache`. A value that is not a string is written as
-//!    in YAML. An empty variable is none.
+//!    in YAML. An empty variable is none. [`Plugin::VARIABLES`](crate::Plugin::VARIABLES) gives
+//!    keys variables with names of their own.
 //!
 //! Mappings are merged key by key, anything else is replaced; where two sources give a key another
 //! value, that is logged, without the values. The result is checked against the JSON Schema of

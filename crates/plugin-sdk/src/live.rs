@@ -213,6 +213,11 @@ impl<P: Plugin> Live<P> {
         }
     }
 
+    /// Follows the plugin as it is made anew.
+    pub(crate) fn watch_plugin(&self) -> watch::Receiver<Option<Arc<P>>> {
+        self.inner.current.subscribe()
+    }
+
     /// Follows the health as it becomes known.
     pub(crate) fn watch_health(&self) -> watch::Receiver<Option<Health>> {
         self.inner.health.subscribe()

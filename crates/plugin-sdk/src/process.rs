@@ -275,23 +275,30 @@ async fn begin<P: Plugin>(
 /// Keeps the line in `systemctl status` as the health is.
 async fn show_health<P: Plugin>(live: &Live<P>, process: &Process) {
     let mut changes = live.watch_health();
+    let mut configured = live.watch_plugin();
     let looks = async {
         loop {
             live.health().await;
-            sleep(LOOK_AT_HEALTH).await;
+            tokio::select! {
+                () = sleep(LOOK_AT_HEALTH) => {}
+                // An error would mean that the plugin is gone, and with it this task.
+                _ = configured.changed() => {}
+            }
         }
     };
     let shown = async {
+        let mut told = None;
         while changes.changed().await.is_ok() {
-            let health = changes.borrow_and_update().clone();
-            if let Some(health) = health {
-                tracing::info!(
-                    status = health.status.as_str(),
-                    details = health.message,
-                    "health"
-                );
-                process.status(&health.to_string());
+            let Some(health) = changes.borrow_and_update().clone() else {
+                continue;
+            };
+            let (status, details) = (health.status.as_str(), &health.message);
+            if told.replace(health.status) == Some(health.status) {
+                tracing::debug!(status, details, "health");
+            } else {
+                tracing::info!(status, details, "health");
             }
+            process.status(&health.to_string());
         }
     };
     tokio::join!(looks, shown);

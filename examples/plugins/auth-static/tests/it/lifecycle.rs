@@ -84,6 +84,11 @@ fn systemd_is_told() {
     let plugin = Process::spawn(&mut command);
     told.hear("READY=1");
     told.hear("STATUS=healthy: 1 tokens");
+    let config = r#"{"tokens": {"another": {"user_id": "bob"}}}"#;
+    let request = json!({ "config": config }).to_string();
+    let configure = "/rat.plugin.v1.PluginService/Configure";
+    assert_eq!(post(&home.socket(), configure, &request).unwrap().0, 200);
+    told.hear("STATUS=healthy: 2 tokens");
     for _ in 0..3 {
         told.hear("WATCHDOG=1");
     }
