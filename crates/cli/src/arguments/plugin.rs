@@ -24,7 +24,7 @@ pub struct PluginArguments {
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
     /// Check that a plugin keeps its contract; exit code 1 if not
-    Check(PluginCheckArguments),
+    Check(Box<PluginCheckArguments>),
     /// Let ratd read the plugins of its configuration again
     Reload(PluginReloadArguments),
 }
