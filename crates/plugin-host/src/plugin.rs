@@ -273,15 +273,15 @@ impl Plugin {
         metrics.is(who, next.status);
         metrics.changed(who, next.status);
         let (slot, plugin, address) = (who.slot.as_str(), &who.name, &who.address);
-        let (from, to, message) = (before.status.as_str(), next.status.as_str(), &next.message);
+        let (from, to, detail) = (before.status.as_str(), next.status.as_str(), &next.message);
         let on_down = self.config.on_down.as_str();
         match next.is_serving() {
             true => tracing::info!(
-                target: "rat::plugins", slot, plugin, address, from, to, message,
+                target: "rat::plugins", slot, plugin, address, from, to, detail,
                 "the plugin's status changed"
             ),
             false => tracing::warn!(
-                target: "rat::plugins", slot, plugin, address, from, to, message, on_down,
+                target: "rat::plugins", slot, plugin, address, from, to, detail, on_down,
                 "the plugin's status changed"
             ),
         }
@@ -290,7 +290,7 @@ impl Plugin {
             slot: who.slot,
             from: before.status,
             to: next.status,
-            message: message.clone(),
+            message: detail.clone(),
             at: Utc::now(),
         };
         // Nobody may be listening.

@@ -6,15 +6,14 @@ const LONGEST: usize = 500;
 /// `text` in one printable line of bounded length: what a plugin says must not act on a terminal,
 /// forge a line of a log or fill one.
 pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len().min(LONGEST));
-    let mut count = 0;
-    for char in text.trim().chars().filter(|char| !is_invisible(*char)) {
-        if count == LONGEST {
-            shown.push('…');
-            break;
-        }
-        shown.push(if char.is_control() { ' ' } else { char });
-        count += 1;
+    let visible = text.trim().chars().filter(|char| !is_invisible(*char));
+    let mut rest = visible.clone().skip(LONGEST);
+    let mut shown: String = visible
+        .take(LONGEST)
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect();
+    if rest.next().is_some() {
+        shown.push('…');
     }
     shown
 }

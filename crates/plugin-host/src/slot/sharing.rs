@@ -138,7 +138,7 @@ fn failed(error: &CallError) -> SlotError {
 /// The plugin answered what its contract does not allow.
 fn nonsense(plugin: &Plugin, rule: &str) -> SlotError {
     let message = format!("{}: {rule}", plugin.who);
-    tracing::error!(target: "rat::plugins", message, "the answer breaks the contract");
+    tracing::error!(target: "rat::plugins", detail = message, "the answer breaks the contract");
     SlotError::Failed {
         slot: Slot::Sharing.as_str(),
         message,
