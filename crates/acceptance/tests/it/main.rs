@@ -4,6 +4,7 @@ mod demo;
 mod external_catalog;
 mod failing_well;
 mod interop;
+mod plugin_examples;
 mod plugins;
 mod postgres;
 mod recovery;
