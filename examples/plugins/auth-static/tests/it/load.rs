@@ -49,7 +49,8 @@ impl Load {
                 !self.goes_on() || self.answered.load(Ordering::Relaxed) >= before + BETWEEN
             });
             plugin.signal(Signal::SIGTERM);
-            assert!(plugin.ended().success());
+            let ended = plugin.ended();
+            assert!(ended.success(), "{ended:?}");
             plugin = home.activated(socket, "");
         }
         let before = self.answered.load(Ordering::Relaxed);
