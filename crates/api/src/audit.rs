@@ -268,3 +268,63 @@ fn log(event: &AuditEvent) {
         "audit"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use rat_store::AuditFilter;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    async fn audit() -> (Store, Audit, AuditWriter) {
+        let store = Store::open(&"sqlite::memory:".parse().unwrap())
+            .await
+            .unwrap();
+        let (audit, writer) = Audit::new(store.clone(), AuditConfig::default());
+        (store, audit, writer)
+    }
+
+    fn event(number: usize) -> AuditEvent {
+        AuditEvent {
+            action: "pipeline.write".to_owned(),
+            resource: format!("default.gold.p{number}"),
+            detail: "x".repeat(LONGEST + 100),
+            outcome: "done",
+            ..AuditEvent::default()
+        }
+    }
+
+    fn lost(audit: &Audit) -> u64 {
+        audit.shared.counters.lost.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_counted_and_nobody_waits() {
+        let (store, audit, writer) = audit().await;
+        (0..QUEUE + 3).for_each(|number| audit.record(event(number)));
+        assert_eq!(lost(&audit), 3);
+        // What waits at the end is stored.
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        writer.run(shutdown).await;
+        let filter = AuditFilter::default();
+        let stored = store.audit_log().list(&filter).await.unwrap();
+        assert_eq!(stored.total, QUEUE as u64);
+        assert_eq!(stored.items[0].detail.len(), LONGEST);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_gone_costs_entries_and_no_request() {
+        let (store, audit, writer) = audit().await;
+        store.close().await;
+        tokio::time::pause();
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(writer.run(shutdown.clone()));
+        audit.record(event(1));
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(lost(&audit), 1);
+        audit.record(event(2));
+        shutdown.cancel();
+        running.await.unwrap();
+    }
+}

@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 
 use axum::extract::{FromRef, FromRequestParts};
 use http::request::Parts;
+use rat_catalog::Denial;
 use rat_store::{Only, PipelineKey, RunRecord};
 use rat_types::{Identity, Kind, Layer, NamespaceName, RunId, TableIdent, TableName};
 
-use super::{Action, Permission, Resource, ResourceKind};
+use super::{AccessError, Action, Permission, Resource, ResourceKind};
 use crate::enforcement::CheckError;
 use crate::fault::Fault;
 use crate::middleware::audit::Touched;
@@ -78,9 +79,20 @@ impl Access {
 
     /// `Ok` where the caller has a permission of the platform.
     pub(crate) async fn authorize(&self, permission: Permission) -> Result<(), Fault> {
-        self.about(permission.as_str(), "");
+        let name = permission.as_str();
+        self.about(name, "");
         let authenticator = &self.state.authenticator;
-        Ok(authenticator.authorize(&self.identity, permission).await?)
+        match authenticator.authorize(&self.identity, permission).await {
+            Ok(()) => Ok(()),
+            Err(AccessError::Denied { user, reason, .. }) => Err(Fault::denied(Denial {
+                message: format!("{user} does not have the permission {name}"),
+                action: name.to_owned(),
+                resource: String::new(),
+                user,
+                reason,
+            })),
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// Whether the caller may read `resource`, which the request is not about.

@@ -182,9 +182,9 @@ async fn a_flood_of_refused_credentials_is_counted_and_not_stored() {
 async fn the_log_is_for_those_who_may_read_it_and_filtered() {
     let shop = Shop::of_ana().await;
     entries(&shop, "user=ana", 5).await;
-    shop.get("ana", "/api/v1/audit")
-        .await
-        .refused(403, "FORBIDDEN");
+    let refused = shop.get("ana", "/api/v1/audit").await;
+    let message = refused.refused(403, "FORBIDDEN");
+    assert_eq!(message, "ana does not have the permission audit.read");
     let none = shop
         .get("root", "/api/v1/audit?since=2999-01-01T00:00:00Z")
         .await

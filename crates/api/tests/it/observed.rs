@@ -112,6 +112,23 @@ async fn a_change_is_audited_with_its_outcome() {
 }
 
 #[tokio::test]
+async fn how_a_caller_was_recognised_is_logged_with_the_request() {
+    let shop = crate::people::Shop::start(Setup::default()).await;
+    let (log, _guard) = Log::start();
+    let me = with(request(Method::GET, "/api/v1/me"), "x-api-key", "ana");
+    let me = with(me, "x-request-id", "trace-7");
+    shop.api.send(me).await.expect(200);
+    let events = log.events("authenticated");
+    assert_eq!(events.len(), 1);
+    let fields = &events[0]["fields"];
+    assert_eq!(
+        (&fields["user"], &fields["by"], &fields["age_ms"]),
+        (&json!("ana"), &json!("plugin"), &json!(0))
+    );
+    assert_eq!(events[0]["span"]["request_id"], "trace-7");
+}
+
+#[tokio::test]
 async fn every_request_is_logged_once_and_probes_quietly() {
     let api = api().await;
     let (log, _guard) = Log::start();

@@ -8,11 +8,14 @@ use rat_types::{Identity, RunStatus};
 
 use crate::world::World;
 
+/// Who is asked about, and for which tables and zones.
+type Asked = (String, Vec<String>, Vec<String>);
+
 /// Answers what it is told to, and remembers what it was asked.
 #[derive(Debug, Default)]
 struct Told {
     answer: Mutex<Option<ReadError>>,
-    asked: Mutex<Vec<(String, Vec<String>, Vec<String>)>>,
+    asked: Mutex<Vec<Asked>>,
 }
 
 impl Told {
