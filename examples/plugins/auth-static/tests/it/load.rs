@@ -6,11 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use nix::sys::signal::Signal;
-use rat_config::Address;
-use rat_plugin_sdk::Status;
-use rat_plugin_sdk::auth::AuthenticateRequest;
-use rat_plugin_sdk::auth::auth_service_client::AuthServiceClient;
-use rat_service::grpc;
 
 use crate::support::{AUTHENTICATE, Home, Process, post, wait_for};
 
@@ -87,43 +82,4 @@ fn no_call_over_http_fails_while_the_plugin_is_restarted() {
     for caller in callers {
         caller.join().unwrap();
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_call_over_grpc_is_lost_while_the_plugin_is_restarted() {
-    let home = Home::new();
-    let socket = UnixListener::bind(home.socket()).unwrap();
-    let load = Load::default();
-    let channel = grpc::channel(&Address::Unix(home.socket())).unwrap();
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|_| {
-            let (load, mut client) = (load.clone(), AuthServiceClient::new(channel.clone()));
-            tokio::spawn(async move {
-                while load.goes_on() {
-                    let token = "let-me-in".to_owned();
-                    match client.authenticate(AuthenticateRequest { token }).await {
-                        Ok(_) => load.answered(),
-                        Err(status) if was_never_sent(&status) => {}
-                        Err(status) => {
-                            load.failed();
-                            panic!("{status:?}");
-                        }
-                    }
-                }
-            })
-        })
-        .collect();
-    let restarting = load.clone();
-    let restarted = tokio::task::spawn_blocking(move || (restarting.restart(&home, &socket), home));
-    let _last = restarted.await.unwrap();
-    for caller in callers {
-        caller.await.unwrap();
-    }
-}
-
-/// Whether the caller's own end turned a call away, because it had heard that the connection is
-/// coming to its end: such a call is made again by whoever wants it answered.
-fn was_never_sent(status: &Status) -> bool {
-    let text = format!("{status:?}");
-    text.contains("hyper::Error(Canceled, ") || text.contains("GoAway(b\"\", NO_ERROR, Remote)")
 }

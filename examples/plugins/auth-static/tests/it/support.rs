@@ -75,7 +75,7 @@ impl Home {
     pub(crate) fn activated(&self, socket: &UnixListener, arguments: &str) -> Process {
         let script = format!(
             "LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=any.socket \
-             exec \"$0\" --config tokens.yaml {arguments} 3<&0 </dev/null 2>>/tmp/sdk-stderr.log"
+             exec \"$0\" --config tokens.yaml {arguments} 3<&0 </dev/null"
         );
         let mut command = Command::new("/bin/sh");
         command
