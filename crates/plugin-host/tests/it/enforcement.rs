@@ -4,7 +4,7 @@ use rat_api::{AccessError, Action, Holder, Resource};
 use rat_config::Slot;
 use tonic::Status;
 
-use crate::support::plugin::{Script, Served};
+use crate::support::plugin::{Script, Served, Verdicts};
 use crate::support::{Rig, one, user};
 
 fn resources(count: usize) -> Vec<Resource> {
@@ -101,7 +101,7 @@ async fn another_number_of_verdicts_than_of_resources_refuses_all() {
     *script.allowed.lock().unwrap() = vec!["n0".to_owned(), "n1".to_owned()];
     let (rig, _served) = rig(&script).await;
     let enforcer = rig.host.enforcer();
-    let wrong: [fn(Vec<bool>) -> Result<Vec<bool>, Status>; 3] = [
+    let wrong: [Verdicts; 3] = [
         |_| Ok(Vec::new()),
         |verdicts| Ok(verdicts[1..].to_vec()),
         |verdicts| Ok([verdicts, vec![true]].concat()),

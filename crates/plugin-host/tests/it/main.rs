@@ -1,6 +1,8 @@
 //! The host with real servers on real sockets: in this process where the test has to know what a
 //! plugin heard, as processes of their own where it is about dying.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 mod caching;

@@ -35,6 +35,9 @@ use tonic::{Request, Response, Status};
 
 pub(crate) const FAR: i64 = 32_503_680_000;
 
+/// What a batch is answered with, from its right verdicts.
+pub(crate) type Verdicts = fn(Vec<bool>) -> Result<Vec<bool>, Status>;
+
 /// What the plugin does, and what it heard.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -63,7 +66,7 @@ pub(crate) struct Script {
     /// Ids of resources that are allowed.
     pub(crate) allowed: Mutex<Vec<String>>,
     /// What becomes of a batch: its verdicts.
-    pub(crate) batch: Mutex<fn(Vec<bool>) -> Result<Vec<bool>, Status>>,
+    pub(crate) batch: Mutex<Verdicts>,
     pub(crate) batches: Mutex<Vec<usize>>,
     pub(crate) credentials: Mutex<Result<i64, Status>>,
 }
