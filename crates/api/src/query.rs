@@ -53,7 +53,10 @@ pub(crate) async fn execute(
     query: Query,
 ) -> Result<Response, Fault> {
     let started = Instant::now();
-    let token = state.query_tokens.mint(access.identity().clone())?;
+    let request_id = access.request_id().unwrap_or_default();
+    let token = state
+        .query_tokens
+        .mint(access.identity().clone(), request_id)?;
     let limit = query.limit;
     let mut request = tonic::Request::new(ExecuteQueryRequest {
         sql: query.sql,

@@ -94,10 +94,12 @@ async fn name_caller(
     let token = bearer(&request).map(str::to_owned);
     // The catalog sees a scope and never a token.
     request.headers_mut().remove(AUTHORIZATION);
+    let mut request_id = String::new();
     if let Some(token) = token {
         match internal.caller(&token).await {
-            Ok(Some(caller)) => {
+            Ok(Some((caller, of))) => {
                 request.extensions_mut().insert(caller);
+                request_id = of;
             }
             Ok(None) => return invalid_token(),
             Err(error) => return unavailable(&error),
@@ -108,19 +110,20 @@ async fn name_caller(
     // ratq looks into namespaces by itself; the tables are what a query is about.
     let denial = response.extensions().get::<Denial>();
     if let Some(denial) = denial.filter(|denial| denial.action.starts_with("table.")) {
-        internal.audit.denied(denial, "", "", &asked);
+        internal.audit.denied(denial, "", &request_id, &asked);
     }
     response
 }
 
 impl Internal {
-    async fn caller(&self, token: &str) -> Result<Option<Caller>, rat_store::Error> {
-        if let Some(identity) = self.query_tokens.lookup(token) {
+    /// Who calls, and the id of the request that their query answers.
+    async fn caller(&self, token: &str) -> Result<Option<(Caller, String)>, rat_store::Error> {
+        if let Some(asker) = self.query_tokens.lookup(token) {
             let scope = QueryScope {
-                identity,
+                identity: asker.identity,
                 readable: Readable::All,
             };
-            return Ok(Some(Caller::Query(scope)));
+            return Ok(Some((Caller::Query(scope), asker.request_id)));
         }
         let run = self.run_tokens.lookup(token).await?;
         Ok(run.map(
@@ -130,11 +133,12 @@ impl Internal {
                  readable,
                  ..
              }| {
-                Caller::Run(RunScope {
+                let scope = RunScope {
                     run_id: id,
                     ident: pipeline,
                     readable,
-                })
+                };
+                (Caller::Run(scope), String::new())
             },
         ))
     }

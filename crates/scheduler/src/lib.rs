@@ -27,4 +27,4 @@ pub use error::Error;
 pub use executor::{Error as ExecutorError, Executor, LogStream, Progress, WarmPoolExecutor};
 pub use handle::Handle;
 pub use service::{Config, Executors, Service};
-pub use token::{NoRandomness, QueryToken, QueryTokens, RunTokens, TooManyQueries};
+pub use token::{Asker, NoRandomness, QueryToken, QueryTokens, RunTokens, TooManyQueries};

@@ -12,7 +12,7 @@ use rand::rngs::OsRng;
 use rat_types::Secret;
 use sha2::{Digest, Sha256};
 
-pub use query::{QueryToken, QueryTokens, TooManyQueries};
+pub use query::{Asker, QueryToken, QueryTokens, TooManyQueries};
 pub use run::RunTokens;
 
 const RUN_PREFIX: &str = "rat_run_";

@@ -86,7 +86,7 @@ async fn nothing_but_the_key_opens() {
 #[tokio::test]
 async fn a_query_token_does_not_open_the_public_listener() {
     let api = locked().await;
-    let token = api.tokens.mint(rat_types::Identity::api_key()).unwrap();
+    let token = api.tokens.mint(rat_types::Identity::api_key(), "").unwrap();
     let bearer = format!("Bearer {}", token.secret().expose());
     for path in ["/api/v1/me", "/iceberg/v1/config"] {
         let answer = api

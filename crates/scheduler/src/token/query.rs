@@ -7,7 +7,16 @@ use rat_types::{Identity, Kind, Secret};
 
 use super::{NoRandomness, QUERY_PREFIX, has_form, hash, mint};
 
-type ByHash = Arc<Mutex<HashMap<String, Identity>>>;
+type ByHash = Arc<Mutex<HashMap<String, Asker>>>;
+
+/// On whose behalf a query reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// The caller.
+    pub identity: Identity,
+    /// Id of their request; empty where there is none.
+    pub request_id: String,
+}
 
 /// The tokens of all queries under way. Cheap to clone; all clones are the same.
 #[derive(Debug, Clone)]
@@ -65,18 +74,23 @@ impl QueryTokens {
         }
     }
 
-    /// A token with which a query reads as `identity` may.
+    /// A token with which a query reads as `identity` may, in answer to the request `request_id`.
     ///
     /// # Errors
     /// Too many queries are under way.
-    pub fn mint(&self, identity: Identity) -> Result<QueryToken, TooManyQueries> {
+    pub fn mint(&self, identity: Identity, request_id: &str) -> Result<QueryToken, TooManyQueries> {
         let secret = mint(QUERY_PREFIX)?;
         let hash = hash(secret.expose());
         let mut tokens = lock(&self.tokens);
         if tokens.len() >= self.limit {
             return Err(TooManyQueries::Limit { limit: self.limit });
         }
-        tokens.insert(hash.clone(), identity);
+        let request_id = request_id.to_owned();
+        let asker = Asker {
+            identity,
+            request_id,
+        };
+        tokens.insert(hash.clone(), asker);
         Ok(QueryToken {
             secret,
             hash,
@@ -85,7 +99,7 @@ impl QueryTokens {
     }
 
     /// On whose behalf the query with this token reads, if there is such a query.
-    pub fn lookup(&self, token: &str) -> Option<Identity> {
+    pub fn lookup(&self, token: &str) -> Option<Asker> {
         if !has_form(QUERY_PREFIX, token) {
             return None;
         }
@@ -106,7 +120,7 @@ impl Drop for QueryToken {
     }
 }
 
-fn lock(tokens: &ByHash) -> MutexGuard<'_, HashMap<String, Identity>> {
+fn lock(tokens: &ByHash) -> MutexGuard<'_, HashMap<String, Asker>> {
     tokens.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -117,14 +131,16 @@ mod tests {
     #[test]
     fn a_token_lives_as_long_as_its_query() {
         let tokens = QueryTokens::new(1);
-        let token = tokens.mint(Identity::anonymous()).unwrap();
+        let token = tokens.mint(Identity::anonymous(), "r1").unwrap();
         let text = token.secret().expose().to_owned();
-        assert_eq!(tokens.lookup(&text), Some(Identity::anonymous()));
+        let asker = tokens.lookup(&text).unwrap();
+        assert_eq!(asker.identity, Identity::anonymous());
+        assert_eq!(asker.request_id, "r1");
         assert_eq!(tokens.lookup("rat_query_"), None);
-        let refused = tokens.mint(Identity::anonymous()).unwrap_err();
+        let refused = tokens.mint(Identity::anonymous(), "").unwrap_err();
         assert_eq!(refused.reason(), "TOO_MANY_QUERIES");
         drop(token);
         assert_eq!(tokens.lookup(&text), None);
-        assert!(tokens.mint(Identity::anonymous()).is_ok());
+        assert!(tokens.mint(Identity::anonymous(), "").is_ok());
     }
 }
