@@ -285,3 +285,6 @@ impl IntoResponse for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
