@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use rat_types::TableIdent;
 
+use crate::access::{Access, Resource};
 use crate::fault::Fault;
 use crate::state::AppState;
 
@@ -31,10 +32,16 @@ pub(crate) async fn find_cycle(
     Ok(None)
 }
 
-/// A cycle in words.
-pub(crate) fn describe(cycle: &[TableIdent]) -> String {
-    let names: Vec<String> = cycle.iter().map(ToString::to_string).collect();
-    format!("dependency cycle: {}", names.join(" → "))
+/// A cycle in words, with the names of those pipelines that the caller may read.
+pub(crate) async fn describe(access: &Access, cycle: &[TableIdent]) -> Result<String, Fault> {
+    let mut names = Vec::new();
+    for ident in cycle {
+        names.push(match access.reads(&Resource::pipeline(ident)).await? {
+            true => ident.to_string(),
+            false => "a pipeline that you may not read".to_owned(),
+        });
+    }
+    Ok(format!("dependency cycle: {}", names.join(" → ")))
 }
 
 async fn references_of(state: &AppState, ident: &TableIdent) -> Result<Vec<TableIdent>, Fault> {

@@ -217,7 +217,9 @@ pub(crate) async fn create(
         .await?;
     pipeline::require(&state, &ident).await?;
     if let Some(cycle) = graph::find_cycle(&state, &ident).await? {
-        return Err(Fault::invalid(graph::describe(&cycle)).because("DEPENDENCY_CYCLE"));
+        return Err(
+            Fault::invalid(graph::describe(&access, &cycle).await?).because("DEPENDENCY_CYCLE")
+        );
     }
     let new = NewRun {
         id: RunId::new_at(Utc::now()),

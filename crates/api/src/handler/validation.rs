@@ -102,9 +102,8 @@ pub(crate) async fn validate(
         }
     }
     if let Some(cycle) = graph::find_cycle(&state, &ident).await? {
-        report
-            .errors
-            .push(finding(SQL_FILE, graph::describe(&cycle)));
+        let message = graph::describe(&access, &cycle).await?;
+        report.errors.push(finding(SQL_FILE, message));
     }
     report.valid = report.errors.is_empty();
     Ok(axum::Json(report))

@@ -292,6 +292,26 @@ async fn validation_does_not_tell_what_there_is() {
 }
 
 #[tokio::test]
+async fn a_cycle_names_only_what_the_caller_may_read() {
+    let shop = Shop::of_ana().await;
+    shop.rules.grant("ben", "create", "namespace default");
+    let source = "SELECT * FROM {{ ref('shop.gold.daily') }}";
+    let body = json!({"namespace": "default", "layer": "gold", "name": "ring", "source": source});
+    shop.post("ben", "/api/v1/pipelines", body)
+        .await
+        .expect(201);
+    let back = json!({"content": "SELECT * FROM {{ ref('default.gold.ring') }}"});
+    let file = "/api/v1/files/shop/pipelines/gold/daily/pipeline.sql";
+    shop.put("ana", file, back).await.expect(200);
+    let run = json!({"namespace": "default", "layer": "gold", "pipeline": "ring"});
+    let refused = shop.post("ben", "/api/v1/runs", run).await.expect(400);
+    assert_eq!(
+        refused["error"]["message"],
+        "dependency cycle: default.gold.ring → a pipeline that you may not read → default.gold.ring"
+    );
+}
+
+#[tokio::test]
 async fn a_run_may_read_what_its_creator_may() {
     let shop = Shop::of_ana().await;
     let access = shop.api.enforcement.clone();
