@@ -1,4 +1,5 @@
-//! Requests at a steady rate, whether earlier ones have been answered or not.
+//! Requests at a steady rate, whether earlier ones have been answered or not, as long as ratd takes
+//! their connections: it closes those that one address has beyond its share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
+
+/// Requests that wait for their answer at a time, each on a connection of its own: fewer than ratd's
+/// share for one address.
+const MOST_OPEN: usize = 200;
 
 /// Somebody who asks who they are.
 #[derive(Debug, Clone)]
@@ -89,6 +94,12 @@ async fn make(
             break;
         }
         ticks.tick().await;
+        while requests.len() >= MOST_OPEN {
+            match requests.join_next().await {
+                Some(answer) => answers.push(answer?),
+                None => break,
+            }
+        }
         requests.spawn(one(
             http.clone(),
             url.clone(),

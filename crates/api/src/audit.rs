@@ -30,13 +30,17 @@ const QUEUE: usize = 4096;
 const REFUSALS: u32 = 10;
 /// Denied reads that are recorded one by one, in a minute.
 const DENIALS: u32 = 60;
+/// Other refused requests that are recorded one by one, in a minute.
+const FAILURES: u32 = 60;
 /// Characters of each text of an entry.
 const LONGEST: usize = 500;
 
 /// What `detail`, `action` and `outcome` of summaries say.
 pub(crate) const AUTHENTICATE: &str = "authenticate";
 const READ: &str = "read";
+const REQUEST: &str = "request";
 pub(crate) const DENIED: &str = "denied";
+pub(crate) const REFUSED: &str = "refused";
 
 /// How long entries are kept.
 #[derive(Debug, Clone)]
@@ -112,6 +116,7 @@ struct Shared {
     queue: mpsc::Sender<AuditRecord>,
     refusals: Sampler,
     denials: Sampler,
+    failures: Sampler,
     counters: Counters,
 }
 
@@ -135,6 +140,7 @@ impl Audit {
                 queue,
                 refusals: Sampler::new(REFUSALS),
                 denials: Sampler::new(DENIALS),
+                failures: Sampler::new(FAILURES),
                 counters: Counters::default(),
             }),
         };
@@ -156,6 +162,11 @@ impl Audit {
     /// Records something that was not allowed, or counts it where there is much of that.
     pub(crate) fn not_allowed(&self, event: AuditEvent) {
         self.sample(event, &self.shared.denials);
+    }
+
+    /// Records a request that was refused for what it says, or counts it where there are many.
+    pub(crate) fn not_done(&self, event: AuditEvent) {
+        self.sample(event, &self.shared.failures);
     }
 
     fn sample(&self, event: AuditEvent, sampler: &Sampler) {
@@ -216,34 +227,38 @@ impl Audit {
 
     /// Entries about refusals that were not recorded one by one, of minutes that are over.
     fn summaries(&self) -> Vec<AuditRecord> {
-        let Shared {
-            refusals, denials, ..
-        } = self.shared.as_ref();
-        Self::summary(refusals.surplus(), denials.surplus())
+        self.summed_up(Sampler::surplus)
     }
 
     /// The same at the end, of the minute that is not over.
     fn rest(&self) -> Vec<AuditRecord> {
-        let Shared {
-            refusals, denials, ..
-        } = self.shared.as_ref();
-        Self::summary(refusals.rest(), denials.rest())
+        self.summed_up(Sampler::rest)
     }
 
-    fn summary(refusals: Option<u64>, denials: Option<u64>) -> Vec<AuditRecord> {
-        let summary = |action: &str, what: &str, status, count: u64| AuditEvent {
-            action: action.to_owned(),
-            detail: format!("{count} more {what} within a minute; the log has each"),
-            status,
-            outcome: DENIED,
-            ..AuditEvent::default()
+    fn summed_up(&self, left: impl Fn(&Sampler) -> Option<u64>) -> Vec<AuditRecord> {
+        let shared = &self.shared;
+        let kinds = [
+            (
+                &shared.refusals,
+                AUTHENTICATE,
+                "refused authentications",
+                401,
+                DENIED,
+            ),
+            (&shared.denials, READ, "denied reads", 403, DENIED),
+            (&shared.failures, REQUEST, "refused requests", 0, REFUSED),
+        ];
+        let summary = |(sampler, action, what, status, outcome): (&Sampler, &str, &str, u16, _)| {
+            let count = left(sampler)?;
+            Some(AuditRecord::from(AuditEvent {
+                action: action.to_owned(),
+                detail: format!("{count} more {what} within a minute; the log has each"),
+                status,
+                outcome,
+                ..AuditEvent::default()
+            }))
         };
-        refusals
-            .map(|count| summary(AUTHENTICATE, "refused authentications", 401, count))
-            .into_iter()
-            .chain(denials.map(|count| summary(READ, "denied reads", 403, count)))
-            .map(AuditRecord::from)
-            .collect()
+        kinds.into_iter().filter_map(summary).collect()
     }
 }
 

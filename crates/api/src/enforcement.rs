@@ -116,6 +116,20 @@ impl Enforcement {
         self.decide(identity, &owned, action).await
     }
 
+    /// As [`Self::check`], of a resource that names its owner itself.
+    pub(crate) async fn check_owned(
+        &self,
+        identity: &Identity,
+        resource: &Resource,
+        action: Action,
+    ) -> Result<(), CheckError> {
+        if self.is_active() {
+            self.ready()
+                .map_err(|error| denied(resource, action, error))?;
+        }
+        self.decide(identity, resource, action).await
+    }
+
     async fn decide(
         &self,
         identity: &Identity,

@@ -45,6 +45,12 @@ impl Rules {
         if text(claims, "typ")?.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
             return Err(Refusal::NotAccess);
         }
+        // Providers that say nothing there: what only ID and logout tokens carry.
+        let says = text(claims, "typ")?.is_some();
+        let foreign = ["nonce", "at_hash", "c_hash", "s_hash", "events"];
+        if !says && foreign.iter().any(|name| claims.contains_key(*name)) {
+            return Err(Refusal::NotAccess);
+        }
         if claims.contains_key("cnf") {
             return Err(Refusal::Bound);
         }

@@ -174,7 +174,14 @@ impl Plugins for Host {
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, ReloadError>> {
-        Box::pin(self.0.reload())
+        // Half of a reload must not stay: it goes on when whoever asked for it has gone.
+        let inner = Arc::clone(&self.0);
+        let running = self.0.tasks.spawn(async move { inner.reload().await });
+        Box::pin(async move {
+            running
+                .await
+                .unwrap_or_else(|error| Err(ReloadError::Failed(error.to_string())))
+        })
     }
 
     fn metrics(&self) -> String {

@@ -154,7 +154,8 @@ impl Guard {
         let room = Arc::clone(&self.room).acquire_owned();
         match timeout_at(until, room).await {
             Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
-            Err(_) => Err(Status::resource_exhausted(format!(
+            // No answer about the call: that of a token, say, would be taken for a refusal.
+            Err(_) => Err(Status::unavailable(format!(
                 "the plugin is busy with {} calls, which is as many as it takes",
                 self.limits.calls
             ))),

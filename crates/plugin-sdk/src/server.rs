@@ -133,7 +133,7 @@ impl<P: Plugin> Server<P> {
     }
 
     /// Calls that are worked on at a time, 512 by default. Others wait up to five seconds and are
-    /// refused with RESOURCE_EXHAUSTED then. A stream is a call until it ends.
+    /// refused with UNAVAILABLE then. A stream is a call until it ends.
     #[must_use]
     pub fn max_calls(mut self, calls: usize) -> Self {
         self.limits.calls = calls.max(1);

@@ -9,10 +9,12 @@ use std::fmt;
 use futures::future::BoxFuture;
 use rat_types::{Identity, TableIdent, ZoneIdent};
 
-/// What a run names besides its own table.
+/// What a run touches.
 #[derive(Debug, Clone, Copy)]
 pub struct Reads<'a> {
-    /// The tables.
+    /// Its own table, which it replaces or extends, and which its tests read.
+    pub own: &'a TableIdent,
+    /// The tables that it names besides.
     pub tables: &'a [TableIdent],
     /// The landing zones.
     pub zones: &'a [ZoneIdent],

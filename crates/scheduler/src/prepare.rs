@@ -58,9 +58,6 @@ async fn permitted(config: &Config, run: &RunRecord, named: Named) -> Result<Per
         tables: named.tables.into_iter().collect(),
         zones: named.zones.into_iter().collect(),
     };
-    if permitted.tables.is_empty() && permitted.zones.is_empty() {
-        return Ok(permitted);
-    }
     let creator = Identity {
         user_id: run.created_by.clone(),
         email: String::new(),
@@ -68,6 +65,7 @@ async fn permitted(config: &Config, run: &RunRecord, named: Named) -> Result<Per
         roles: run.created_by_roles.clone(),
     };
     let reads = Reads {
+        own: &run.pipeline,
         tables: &permitted.tables,
         zones: &permitted.zones,
     };

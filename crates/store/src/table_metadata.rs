@@ -93,7 +93,6 @@ impl<'a> TableMetadata<'a> {
              VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (namespace, layer, name) DO UPDATE SET
                  description = excluded.description,
-                 owner = excluded.owner,
                  column_descriptions = excluded.column_descriptions,
                  updated_at = excluded.updated_at",
             table.namespace.as_str(),

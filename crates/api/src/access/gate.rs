@@ -188,7 +188,24 @@ impl Access {
     ) -> Result<RunRecord, Fault> {
         let run = state.store.runs().get(id).await?;
         let run = run.ok_or_else(|| Fault::not_found(format!("run {id} does not exist")))?;
-        self.check(&Resource::pipeline(&run.pipeline), action)
+        // Another pipeline may have the name by now; the run stays that of its own pipeline.
+        let TableIdent {
+            namespace,
+            layer,
+            name,
+        } = &run.pipeline;
+        let pipelines = state.store.pipelines();
+        let keys = pipelines.keys(Some(namespace), Some(*layer), Some(name));
+        let own = keys
+            .await?
+            .into_iter()
+            .find(|key| key.id == run.pipeline_id);
+        let owner = own.map_or_else(String::new, |key| key.owner);
+        let resource = Resource::pipeline(&run.pipeline).owned_by(owner);
+        self.touches(&resource, action);
+        let enforcement = &self.state.enforcement;
+        enforcement
+            .check_owned(&self.identity, &resource, action)
             .await?;
         Ok(run)
     }

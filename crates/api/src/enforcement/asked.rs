@@ -51,6 +51,27 @@ impl AccessControl for Enforcement {
     }
 }
 
+impl Enforcement {
+    /// The table that a run writes, where it belongs to somebody else than the pipeline: who may
+    /// run the pipeline may write the pipeline's own table, and no other that has its name.
+    async fn foreign_target(
+        &self,
+        creator: &Identity,
+        ident: &TableIdent,
+    ) -> Result<Option<Resource>, CheckError> {
+        if !self.is_active() {
+            return Ok(None);
+        }
+        let table = Resource::table(ident);
+        let owner = self.owner_of(&table).await?;
+        if owner.is_empty() || owner == creator.user_id {
+            return Ok(None);
+        }
+        let pipeline = self.owner_of(&Resource::pipeline(ident)).await?;
+        Ok((owner != pipeline).then_some(table))
+    }
+}
+
 impl RunAccess for Enforcement {
     fn check<'a>(
         &'a self,
@@ -58,15 +79,25 @@ impl RunAccess for Enforcement {
         reads: Reads<'a>,
     ) -> BoxFuture<'a, Result<(), ReadError>> {
         Box::pin(async move {
-            let tables = reads.tables.iter().map(Resource::table);
-            let zones = reads.zones.iter().map(Resource::zone);
-            for resource in tables.chain(zones) {
-                match Self::check(self, creator, &resource, Action::Read).await {
+            let named = |resource| (resource, Action::Read, "names");
+            let tables = reads.tables.iter().map(Resource::table).map(named);
+            let zones = reads.zones.iter().map(Resource::zone).map(named);
+            let foreign = self.foreign_target(creator, reads.own).await;
+            let own = foreign.map_err(|error| match Refusal::from(error) {
+                Refusal::Denied(denial) => ReadError::Denied(denial.message),
+                Refusal::Unavailable(why) => ReadError::Unavailable(why),
+            })?;
+            let own = own.into_iter().flat_map(|table| {
+                let written = (table.clone(), Action::Write, "writes");
+                [(table, Action::Read, "writes"), written]
+            });
+            for (resource, action, how) in own.chain(tables).chain(zones) {
+                match Self::check(self, creator, &resource, action).await {
                     Ok(()) => {}
                     Err(CheckError::Denied(denial)) => {
-                        self.audit.denied(&denial, "", "", "a run's read");
+                        self.audit.denied(&denial, "", "", "a run's access");
                         return Err(ReadError::Denied(format!(
-                            "{}, which the pipeline names",
+                            "{}, which the pipeline {how}",
                             denial.message
                         )));
                     }

@@ -4,7 +4,9 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
-use rat_store::{NewPipeline, Paging, PipelineFilter, PipelineRecord, PipelineUpdate, RunFilter};
+use rat_store::{
+    NewPipeline, Only, Paging, PipelineFilter, PipelineRecord, PipelineUpdate, RunFilter,
+};
 use rat_types::{Layer, NamespaceName, RunId, RunStatus, TableIdent, TableName};
 use serde::{Deserialize, Serialize};
 
@@ -250,7 +252,7 @@ pub(crate) async fn require(state: &AppState, ident: &TableIdent) -> Result<Pipe
 }
 
 async fn describe(state: &AppState, record: PipelineRecord) -> Result<Pipeline, Fault> {
-    let last_run = last_run(state, &record.ident).await?;
+    let last_run = last_run(state, &record).await?;
     let depends_on = match &record.source_hash {
         Some(hash) => {
             state
@@ -283,11 +285,14 @@ async fn describe(state: &AppState, record: PipelineRecord) -> Result<Pipeline, 
     })
 }
 
-async fn last_run(state: &AppState, ident: &TableIdent) -> Result<Option<LastRun>, Fault> {
+async fn last_run(state: &AppState, record: &PipelineRecord) -> Result<Option<LastRun>, Fault> {
+    let ident = &record.ident;
     let filter = RunFilter {
         namespace: Some(ident.namespace.clone()),
         layer: Some(ident.layer),
         pipeline: Some(ident.name.clone()),
+        // Not those of a deleted one of the same name.
+        only: Some(Only::These(vec![record.id.clone()])),
         paging: Paging {
             limit: Some(1),
             ..Paging::default()

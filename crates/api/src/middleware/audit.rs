@@ -16,7 +16,7 @@ use rat_types::Identity;
 
 use super::client_address::ClientAddress;
 use super::request_id::RequestId;
-use crate::audit::{AUTHENTICATE, Audit, AuditEvent, DENIED, explain};
+use crate::audit::{AUTHENTICATE, Audit, AuditEvent, DENIED, REFUSED, explain};
 use crate::fault::Fault;
 
 /// What a request turns out to be about: set by its handler, read when it is over.
@@ -149,7 +149,7 @@ impl Entry {
             None => "aborted",
             Some(status) if status.is_server_error() => "failed",
             Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => DENIED,
-            Some(status) if status.is_client_error() => "refused",
+            Some(status) if status.is_client_error() => REFUSED,
             Some(_) => "done",
         }
     }
@@ -176,6 +176,7 @@ impl Drop for Entry {
         };
         match outcome {
             DENIED => self.audit.not_allowed(event),
+            REFUSED => self.audit.not_done(event),
             _ => self.audit.record(event),
         }
     }

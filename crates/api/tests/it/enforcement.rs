@@ -320,7 +320,9 @@ async fn a_run_may_read_what_its_creator_may() {
         namespace: "shop".parse().unwrap(),
         name: "raw".parse().unwrap(),
     }];
+    let own = "shop.gold.other".parse().unwrap();
     let reads = Reads {
+        own: &own,
         tables: &tables,
         zones: &zones,
     };
@@ -351,4 +353,56 @@ async fn access_of(
     reads: Reads<'_>,
 ) -> Result<(), ReadError> {
     access.check(&user(name), reads).await
+}
+
+#[tokio::test]
+async fn a_run_does_not_write_somebody_elses_table_that_has_its_name() {
+    let shop = Shop::of_ana().await;
+    let access = shop.api.enforcement.clone();
+    // Ana's table without its pipeline, whose name Ben takes.
+    let pipeline = "/api/v1/pipelines/shop/gold/orders";
+    shop.delete("ana", pipeline).await;
+    shop.rules.grant("ben", "create", "namespace shop");
+    let body = json!({"namespace": "shop", "layer": "gold", "name": "orders"});
+    shop.post("ben", "/api/v1/pipelines", body)
+        .await
+        .expect(201);
+    let own = "shop.gold.orders".parse().unwrap();
+    let reads = Reads {
+        own: &own,
+        tables: &[],
+        zones: &[],
+    };
+    let refused = |action: &str| {
+        let message =
+            format!("ben may not {action} table shop.gold.orders, which the pipeline writes");
+        Err(ReadError::Denied(message))
+    };
+    assert_eq!(access_of(&access, "ben", reads).await, refused("read"));
+    shop.rules.grant("ben", "read", "table shop.gold.orders");
+    assert_eq!(access_of(&access, "ben", reads).await, refused("write"));
+    shop.rules.grant("ben", "write", "table shop.gold.orders");
+    assert_eq!(access_of(&access, "ben", reads).await, Ok(()));
+}
+
+#[tokio::test]
+async fn the_runs_of_a_deleted_pipeline_do_not_pass_to_the_next_one_of_its_name() {
+    let shop = Shop::of_ana().await;
+    let run = json!({"namespace": "shop", "layer": "gold", "pipeline": "orders"});
+    let run = shop.post("ana", "/api/v1/runs", run).await.expect(202);
+    let id = run["run_id"].as_str().unwrap().to_owned();
+    let pipeline = "/api/v1/pipelines/shop/gold/orders";
+    shop.delete("ana", pipeline).await;
+    shop.rules.grant("ben", "create", "namespace shop");
+    let body = json!({"namespace": "shop", "layer": "gold", "name": "orders"});
+    shop.post("ben", "/api/v1/pipelines", body)
+        .await
+        .expect(201);
+    let mine = shop.get("ben", pipeline).await.expect(200);
+    assert_eq!(mine["last_run"], Value::Null);
+    for path in ["", "/logs", "/quality"] {
+        denied(shop.get("ben", &format!("/api/v1/runs/{id}{path}")).await);
+        let kept = shop.get("ana", &format!("/api/v1/runs/{id}{path}")).await;
+        assert!(kept.status.is_success(), "{path}");
+    }
 }
