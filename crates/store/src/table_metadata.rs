@@ -82,7 +82,9 @@ impl<'a> TableMetadata<'a> {
         rows.iter().map(record).collect()
     }
 
-    /// Stores what is said about `table`, replacing all of it. `updated_at` is set here.
+    /// Stores what is said about `table`, replacing all of it but the owner, which
+    /// [`crate::Owners::give_table`] changes: a description that was read before the table changed
+    /// hands must not take it back. `updated_at` is set here.
     ///
     /// # Errors
     /// The database fails.

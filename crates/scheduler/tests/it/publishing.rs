@@ -145,11 +145,10 @@ async fn a_published_table_has_the_owner_of_its_pipeline() {
     world.succeed(&table).await;
     let store = world.store.clone();
     let described = store.table_metadata();
-    let mut stored = described.get(&table).await.unwrap().unwrap();
+    let stored = described.get(&table).await.unwrap().unwrap();
     assert_eq!(stored.owner, "anonymous");
     // Somebody else's it stays.
-    stored.owner = "anna".to_owned();
-    described.put(&table, &stored).await.unwrap();
+    store.owners().give_table(&table, "anna").await.unwrap();
     world.succeed(&table).await;
     let stored = described.get(&table).await.unwrap().unwrap();
     assert_eq!(stored.owner, "anna");

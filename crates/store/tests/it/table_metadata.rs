@@ -13,11 +13,18 @@ pub(crate) async fn descriptions_are_replaced_and_listed(store: Store) {
         column_descriptions: [("id".to_owned(), "the \"key\"".to_owned())].into(),
         updated_at: None,
     };
+    store.table_metadata().put(&a, &record).await.unwrap();
+    // Another one replaces it, and leaves the owner.
     store
         .table_metadata()
         .put(&a, &TableMetadataRecord::default())
         .await
         .unwrap();
+    let replaced = store.table_metadata().get(&a).await.unwrap().unwrap();
+    assert_eq!(
+        (replaced.description.as_str(), replaced.owner.as_str()),
+        ("", "anna")
+    );
     store.table_metadata().put(&a, &record).await.unwrap();
     store
         .table_metadata()
