@@ -185,7 +185,7 @@ impl<P: Plugin> Live<P> {
     pub(crate) async fn health(&self) -> Health {
         let health = match self.current() {
             Some(plugin) => {
-                let asked = AssertUnwindSafe(plugin.health()).catch_unwind();
+                let asked = AssertUnwindSafe(async { plugin.health().await }).catch_unwind();
                 match timeout(HEALTH_LIMIT, asked).await {
                     Ok(Ok(health)) => health,
                     Ok(Err(_)) => Health::down("the health check failed; the log has more"),

@@ -3,10 +3,12 @@
 mod liveness;
 
 use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use nix::unistd::User;
 use rat_config::Address;
@@ -195,10 +197,13 @@ async fn run<P: Plugin>(
         ended = upkeep => ended,
         never = signs_of_life => match never {},
     };
-    if let Some(plugin) = live.current()
-        && timeout(STOPPING, plugin.stop()).await.is_err()
-    {
-        tracing::warn!("the plugin did not stop in time");
+    if let Some(plugin) = live.current() {
+        let stopped = AssertUnwindSafe(async { plugin.stop().await }).catch_unwind();
+        match timeout(STOPPING, stopped).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("the plugin panicked while it stopped"),
+            Err(_) => tracing::warn!("the plugin did not stop in time"),
+        }
     }
     ended
 }
@@ -230,8 +235,9 @@ pub(crate) async fn serve_all(
     shutdown: CancellationToken,
 ) {
     let limits = HttpLimits {
-        // ratd keeps its connection for as long as it runs.
-        idle_timeout: None,
+        // ratd asks for the health of a plugin more often than that on the connection that it keeps;
+        // whoever asks nothing must not take the place of others for ever.
+        idle_timeout: Some(Duration::from_secs(300)),
         write_timeout: Some(Duration::from_secs(60)),
         shutdown_timeout: drain,
         ..HttpLimits::default()
