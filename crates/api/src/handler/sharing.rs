@@ -254,6 +254,7 @@ pub(crate) async fn transfer(
     Json(body): Json<Transfer>,
 ) -> Result<impl IntoResponse, Fault> {
     limit::user("to", &body.to)?;
+    let giver = body.from.clone();
     let resources = match (pair(body.resource_type, body.resource_id)?, body.from) {
         (Some(named), None) => vec![named.resource()?],
         (None, Some(from)) => {
@@ -275,6 +276,10 @@ pub(crate) async fn transfer(
     for resource in resources {
         ownership::require(&state, &resource).await?;
         let from = state.enforcement.owner_of(&resource).await?;
+        // What was given to somebody else meanwhile is not the giver's to give.
+        if giver.as_ref().is_some_and(|giver| *giver != from) {
+            continue;
+        }
         ownership::give_away(&state, &access, &resource, from, &body.to).await?;
         transferred.push(Moved {
             resource_type: resource.kind.as_str(),
