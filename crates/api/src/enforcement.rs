@@ -192,9 +192,9 @@ impl Enforcement {
         if !self.is_active() {
             return Ok(tables);
         }
-        let said = self.store.table_metadata().list().await?;
+        let owners = self.store.table_metadata().owners(None).await?;
         let resource = |table: &TableIdent| {
-            let owner = said.get(table).map_or("", |said| said.owner.as_str());
+            let owner = owners.get(table).map_or("", String::as_str);
             Resource::table(table).owned_by(owner)
         };
         self.visible(identity, tables, resource).await
@@ -274,9 +274,9 @@ impl Enforcement {
         for zone in self.store.zones().list(namespace).await? {
             contents.push(Resource::zone(&zone.ident).owned_by(zone.owner));
         }
-        let mut said = self.store.table_metadata().list().await?;
+        let mut owners = self.store.table_metadata().owners(namespace).await?;
         for table in self.store.tables().list(namespace, None).await? {
-            let owner = said.remove(&table.ident).unwrap_or_default().owner;
+            let owner = owners.remove(&table.ident).unwrap_or_default();
             contents.push(Resource::table(&table.ident).owned_by(owner));
         }
         Ok(contents)

@@ -82,6 +82,25 @@ impl<'a> TableMetadata<'a> {
         rows.iter().map(record).collect()
     }
 
+    /// The owners of tables that have one: of a namespace, or of all. Descriptions, which may be
+    /// long, are not read for it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn owners(
+        &self,
+        namespace: Option<&NamespaceName>,
+    ) -> Result<BTreeMap<TableIdent, String>, Error> {
+        let query = sql!(
+            "SELECT namespace, layer, name, owner FROM table_metadata
+             WHERE namespace = COALESCE($1, namespace) AND owner <> ''",
+            namespace.map(NamespaceName::as_str),
+        );
+        let rows = self.pool.fetch_rows(query).await?;
+        let owner = |row: &Row| Ok((crate::pipelines::ident(row)?, row.get("owner")?));
+        rows.iter().map(owner).collect()
+    }
+
     /// Stores what is said about `table`, replacing all of it but the owner, which
     /// [`crate::Owners::give_table`] changes: a description that was read before the table changed
     /// hands must not take it back. `updated_at` is set here.

@@ -52,6 +52,16 @@ pub(crate) async fn descriptions_are_replaced_and_listed(store: Store) {
         let claimed = store.table_metadata().get(table).await.unwrap().unwrap();
         assert_eq!(claimed.owner, "bert");
     }
+    let of = async |namespace: Option<&str>| {
+        let namespace = namespace.map(|name| name.parse().unwrap());
+        let owners = store.table_metadata().owners(namespace.as_ref()).await;
+        owners.unwrap().into_iter().collect::<Vec<_>>()
+    };
+    let owned = |table: &rat_types::TableIdent, user: &str| (table.clone(), user.to_owned());
+    let all = [owned(&a, "anna"), owned(&b, "bert"), owned(&c, "bert")];
+    assert_eq!(of(None).await, all);
+    assert_eq!(of(Some("default")).await, all);
+    assert_eq!(of(Some("other")).await, []);
     store.table_metadata().delete(&c).await.unwrap();
     let list = store.table_metadata().list().await.unwrap();
     assert_eq!((list.len(), list.get(&a)), (2, Some(&stored)));
