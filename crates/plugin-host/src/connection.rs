@@ -1,9 +1,9 @@
 //! The way to a plugin: all of its replicas, and the choice among them.
 //!
 //! Calls go round the replicas that the last check found well. One that cannot be reached is left
-//! out until a check finds it again, and its call goes to the next: it was not sent. What was sent
-//! is sent again once, if the plugin surely did not take it, or if the method may be executed
-//! twice. All of that happens within the one deadline of the call.
+//! out until a check finds it again, and its call goes to the next: it was not sent. What the plugin
+//! surely did not take is sent again, a few times; what it may have executed once more, if the
+//! method may be executed twice. All of that happens within the one deadline of the call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,6 +20,10 @@ use crate::greeting::Greeter;
 use crate::replica::Replica;
 use crate::resolve::Target;
 use crate::session::{Messages, Wire};
+
+/// How often a call is sent again that was not taken. A plugin that is restarted refuses on the
+/// connection that there is, and may once more on one that it took while it ended.
+const REFUSALS: usize = 3;
 
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -168,7 +172,7 @@ impl Connection {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
         let mut left_out: Vec<&Endpoint> = Vec::new();
         let mut unreachable = None;
-        let mut repeated = false;
+        let (mut refused, mut broken) = (0, false);
         loop {
             let Some(replica) = choose(&replicas, start, &left_out) else {
                 let none = || Cause::Unreachable("it has no address".to_owned());
@@ -190,9 +194,9 @@ impl Connection {
                     left_out.push(&replica.endpoint);
                     unreachable = Some(cause);
                 }
-                Cause::Refused(_) if !repeated => repeated = true,
-                Cause::Broken(_) if !repeated && method.idempotent => {
-                    repeated = true;
+                Cause::Refused(_) if refused < REFUSALS => refused += 1,
+                Cause::Broken(_) if !broken && method.idempotent => {
+                    broken = true;
                     // Where there is another one, this one has had its chance.
                     if replicas.len() > 1 {
                         left_out.push(&replica.endpoint);

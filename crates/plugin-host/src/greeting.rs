@@ -61,8 +61,11 @@ impl Greeter {
                 return Err(Cause::Unreachable(message));
             }
         }
-        if let Ok(Some(description)) = described {
-            self.read(&description, &mut greeting);
+        match described {
+            Ok(Ok(description)) => self.read(&description, &mut greeting),
+            // The connection has ended.
+            Ok(Err(cause @ (Cause::Refused(_) | Cause::Broken(_)))) => return Err(cause),
+            Ok(Err(_)) | Err(_) => {}
         }
         Ok(greeting)
     }
@@ -91,15 +94,21 @@ impl Greeter {
                 message,
             } => Ok(Some(message)),
             Cause::Answered { .. } => Ok(Some(cause.to_string())),
+            // The connection has ended.
+            Cause::Refused(_) | Cause::Broken(_) => Err(cause),
             // Nothing of this connection was used yet: whoever waits for it was not heard.
             cause => Err(Cause::Unreachable(format!("Configure: {cause}"))),
         }
     }
 
-    async fn describe(&self, session: &Session, deadline: Instant) -> Option<DescribeResponse> {
+    async fn describe(
+        &self,
+        session: &Session,
+        deadline: Instant,
+    ) -> Result<DescribeResponse, Cause> {
         let message = DescribeRequest {}.encode_to_vec().into();
-        let answer = session.unary(method::DESCRIBE, &message, deadline).await;
-        DescribeResponse::decode(answer.ok()?).ok()
+        let answer = session.unary(method::DESCRIBE, &message, deadline).await?;
+        DescribeResponse::decode(answer).map_err(|error| Cause::Garbage(error.to_string()))
     }
 
     fn read(&self, description: &DescribeResponse, greeting: &mut Greeting) {

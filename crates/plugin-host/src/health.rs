@@ -153,7 +153,11 @@ pub(crate) async fn check(plugin: &Plugin, options: &Options) {
 
 async fn ask(plugin: &Plugin, replica: &Replica, options: &Options) -> Found {
     let asked = Instant::now();
-    let answer = probe(replica, options).await;
+    let mut answer = probe(replica, options).await;
+    // A plugin that is restarted ends the connection that there is; its successor may be well.
+    if matches!(answer, Err(Cause::Refused(_) | Cause::Broken(_))) {
+        answer = probe(replica, options).await;
+    }
     let took = asked.elapsed();
     let metrics = &plugin.reports.metrics;
     metrics.called(&plugin.who, HEALTH_CHECK, answer.as_ref().err(), took);

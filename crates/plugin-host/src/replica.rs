@@ -17,6 +17,10 @@ use crate::dial::Endpoint;
 use crate::greeting::{Greeter, Greeting};
 use crate::session::{Messages, Session, Wire};
 
+/// Connections made before a plugin counts as out of reach whose connections end before the
+/// greeting is answered.
+const TRIES: usize = 3;
+
 /// A connection, and what was said at its beginning.
 #[derive(Debug)]
 pub(crate) struct Live {
@@ -95,7 +99,27 @@ impl Replica {
             .cloned()
     }
 
+    /// A plugin that ends takes a last connection and ends before it answers: its socket outlives
+    /// it, so the next connection is its successor's.
     async fn connect(&self) -> Result<Live, Cause> {
+        let mut tries = 1;
+        loop {
+            let cause = match self.open().await {
+                Ok(live) => return Ok(live),
+                Err(cause) => cause,
+            };
+            match cause {
+                Cause::Refused(_) | Cause::Broken(_) if tries < TRIES => tries += 1,
+                Cause::Refused(_) | Cause::Broken(_) => {
+                    // Nothing but the greeting was sent: no call was heard.
+                    return Err(Cause::Unreachable(cause.to_string()));
+                }
+                cause => return Err(cause),
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Live, Cause> {
         let session = Session::open(&self.wire, &self.endpoint).await?;
         let greeting = self.greeter.greet(&session).await?;
         Ok(Live { session, greeting })

@@ -56,6 +56,9 @@ impl Session {
             .handshake(io);
         let (sender, connection) = match tokio::time::timeout(wire.options.dial, handshake).await {
             Ok(Ok(opened)) => opened,
+            Ok(Err(error)) if error.is_io() => {
+                return Err(Cause::Broken(printable(&error.to_string())));
+            }
             Ok(Err(error)) => return Err(Cause::Unreachable(format!("{endpoint}: {error}"))),
             Err(_) => {
                 return Err(Cause::Unreachable(format!(
