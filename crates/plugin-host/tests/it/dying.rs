@@ -174,3 +174,33 @@ async fn a_call_whose_plugin_dies_under_way_is_told_so_and_the_slot_closes_at_on
     let counted = "method=\"Authenticate\",code=\"unreachable\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_an_ending_plugin_still_takes_cost_no_call() {
+    for config in ["", ", config: {a: 1}"] {
+        let rig = Rig::with(rat_plugin_host::Options {
+            health_interval: Duration::from_secs(3600),
+            ..fast()
+        })
+        .await;
+        let socket = rig.socket("auth.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let script = Script::new();
+        let served = Served::on(listener.try_clone().unwrap(), &script);
+        rig.load(&one(Slot::Auth, &socket, config)).await;
+        rig.until(Slot::Auth, Holder::Plugin).await;
+        served.kill();
+        let taken = listener.try_clone().unwrap();
+        taken.set_nonblocking(false).unwrap();
+        let successor = tokio::task::spawn_blocking(move || {
+            for _ in 0..2 {
+                drop(taken.accept().unwrap());
+            }
+            Served::on(taken, &script)
+        });
+        let (answer, _served) = tokio::join!(rig.authenticate("good"), successor);
+        assert!(answer.is_ok(), "{config}: {answer:?}");
+        assert_eq!(rig.slot(Slot::Auth).holder, Holder::Plugin);
+        rig.stop().await;
+    }
+}
