@@ -19,6 +19,7 @@ pub(crate) async fn give(
     resource: &Resource,
     to: &str,
 ) -> Result<(), Fault> {
+    require(state, resource).await?;
     let from = state.enforcement.owner_of(resource).await?;
     if from == to {
         return Ok(());
@@ -29,6 +30,9 @@ pub(crate) async fn give(
 
 /// Makes `to` the owner of `resource`, which was `from`'s. That the caller may do that was
 /// checked.
+///
+/// # Errors
+/// [`rat_store::Error::OwnerChanged`] where somebody else was faster.
 pub(crate) async fn give_away(
     state: &AppState,
     access: &Access,
@@ -38,7 +42,7 @@ pub(crate) async fn give_away(
 ) -> Result<(), Fault> {
     let owned = resource.clone().owned_by(from);
     tell(state, access, &owned, to).await?;
-    store(state, resource, to).await
+    store(state, &owned, to).await
 }
 
 /// Tells the sharing plugin, where there is one.
@@ -86,23 +90,23 @@ pub(crate) fn is_shareable(kind: ResourceKind) -> bool {
 
 async fn store(state: &AppState, resource: &Resource, to: &str) -> Result<(), Fault> {
     let owners = state.store.owners();
-    let id = resource.id.as_str();
+    let (id, from) = (resource.id.as_str(), resource.owner.as_str());
     match resource.kind {
         ResourceKind::Namespace => {
             let name: NamespaceName = id.parse()?;
-            owners.give_namespace(&name, to).await?;
+            owners.give_namespace(&name, from, to).await?;
         }
         ResourceKind::Pipeline => {
             let ident: TableIdent = id.parse()?;
-            owners.give_pipeline(&ident, to).await?;
+            owners.give_pipeline(&ident, from, to).await?;
         }
         ResourceKind::Table => {
             let ident: TableIdent = id.parse()?;
-            owners.give_table(&ident, to).await?;
+            owners.give_table(&ident, from, to).await?;
         }
         ResourceKind::LandingZone => {
             let ident = zone_ident(id).ok_or_else(|| missing(resource))?;
-            owners.give_zone(&ident, to).await?;
+            owners.give_zone(&ident, from, to).await?;
         }
         ResourceKind::Plugin => {
             return Err(Fault::new(Kind::InvalidArgument, "a plugin has no owner"));

@@ -32,6 +32,14 @@ pub enum Error {
         /// What uses it, for example `2 pipelines`.
         by: String,
     },
+    /// Somebody else gave it away, or it was made anew, meanwhile.
+    #[error("the owner of {what} {key} has changed meanwhile")]
+    OwnerChanged {
+        /// Sort of thing.
+        what: &'static str,
+        /// Its name or id.
+        key: String,
+    },
     /// The namespace `default` always exists.
     #[error("namespace {name} cannot be deleted")]
     Protected {
@@ -68,7 +76,7 @@ impl Error {
         match self {
             Self::NotFound { .. } => Kind::NotFound,
             Self::AlreadyExists { .. } => Kind::AlreadyExists,
-            Self::InUse { .. } => Kind::Conflict,
+            Self::InUse { .. } | Self::OwnerChanged { .. } => Kind::Conflict,
             Self::Protected { .. } => Kind::PermissionDenied,
             Self::Invalid { .. } => Kind::InvalidArgument,
             Self::Encode { .. } => Kind::Internal,
@@ -82,6 +90,7 @@ impl Error {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::AlreadyExists { .. } => "ALREADY_EXISTS",
             Self::InUse { .. } => "IN_USE",
+            Self::OwnerChanged { .. } => "OWNER_CHANGED",
             Self::Protected { .. } => "NAMESPACE_PROTECTED",
             Self::Invalid { .. } => "INVALID_ARGUMENT",
             Self::Encode { .. } => "ENCODING_FAILED",

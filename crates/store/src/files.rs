@@ -15,7 +15,7 @@ use rat_types::{NamespaceName, TableIdent};
 use crate::error::{Constraint, must_change};
 use crate::source_hash::blob_hash;
 use crate::time::now;
-use crate::{Error, namespaces, source_hash};
+use crate::{Error, namespaces, pipelines, source_hash};
 
 pub(crate) use path::{check_path, pipeline_folder};
 use path::{end_of, pipeline_of};
@@ -81,7 +81,8 @@ impl<'a> Files<'a> {
     ///
     /// # Errors
     /// [`Error::Invalid`] for an impossible path, or for content in a pipeline's folder that is
-    /// not UTF-8 (a run carries its sources as text); or the database fails.
+    /// not UTF-8 (a run carries its sources as text); [`Error::NotFound`] where that pipeline does
+    /// not exist (any more); or the database fails.
     pub async fn put(&self, path: &str, content: &[u8], by: &str) -> Result<FileRecord, Error> {
         check_path(path)?;
         let pipeline = pipeline_of(path);
@@ -111,6 +112,12 @@ impl<'a> Files<'a> {
     ) -> Result<(), Error> {
         let mut tx = self.pool.begin().await?;
         lock_namespace_of(&mut tx, &record.path).await?;
+        // Or the next pipeline of that name would take it over.
+        if let Some(pipeline) = pipeline
+            && pipelines::live_id(&mut tx, pipeline).await?.is_none()
+        {
+            return Err(Error::not_found("pipeline", pipeline));
+        }
         let old = hash_at(&mut tx, &record.path).await?;
         let blob = sql!(
             "INSERT INTO blobs (hash, content) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING",
@@ -288,10 +295,7 @@ pub(crate) async fn delete_folder(tx: &mut Transaction, folder: &str) -> Result<
 }
 
 /// Hash over the files that lie in a pipeline's folder now; `None` where there is none.
-pub(crate) async fn head_hash(
-    tx: &mut Transaction,
-    pipeline: &TableIdent,
-) -> Result<Option<String>, Error> {
+async fn head_hash(tx: &mut Transaction, pipeline: &TableIdent) -> Result<Option<String>, Error> {
     let folder = pipeline_folder(pipeline);
     let query = sql!(
         "SELECT f.path, f.hash, f.size_bytes, f.modified_at, f.modified_by, b.content

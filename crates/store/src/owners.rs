@@ -1,11 +1,12 @@
 //! Who owns what: of everything that has an owner, in one place.
 
+use std::fmt::Display;
+
 use rat_sql::{Pool, Row, sql};
 use rat_types::{NamespaceName, TableIdent, ZoneIdent};
 
-use crate::error::must_change;
 use crate::pipelines::ident;
-use crate::{Error, PipelineUpdate, Pipelines, TableMetadata, ZoneUpdate, Zones};
+use crate::{Error, TableMetadata};
 
 /// What one user owns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,64 +77,123 @@ impl<'a> Owners<'a> {
         })
     }
 
-    /// Gives a namespace to `owner`.
+    /// Makes `to` the owner of a namespace that is `from`'s.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database fails.
-    pub async fn give_namespace(&self, name: &NamespaceName, owner: &str) -> Result<(), Error> {
+    /// [`Error::NotFound`]; [`Error::OwnerChanged`] where it is not `from`'s; or the database
+    /// fails.
+    pub async fn give_namespace(
+        &self,
+        name: &NamespaceName,
+        from: &str,
+        to: &str,
+    ) -> Result<(), Error> {
         let query = sql!(
-            "UPDATE namespaces SET owner = $2 WHERE name = $1",
+            "UPDATE namespaces SET owner = $3 WHERE name = $1 AND owner = $2",
             name.as_str(),
-            owner,
+            from,
+            to,
         );
-        must_change(self.pool.execute(query).await?, "namespace", name)
+        let changed = self.pool.execute(query).await?;
+        let exists = sql!("SELECT 1 FROM namespaces WHERE name = $1", name.as_str());
+        self.must_give(changed, exists, "namespace", name).await
     }
 
-    /// Gives a pipeline to `owner`.
+    /// Makes `to` the owner of a pipeline that is `from`'s.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database fails.
-    pub async fn give_pipeline(&self, ident: &TableIdent, owner: &str) -> Result<(), Error> {
-        let update = PipelineUpdate {
-            owner: Some(owner.to_owned()),
-            ..PipelineUpdate::default()
-        };
-        Pipelines::new(self.pool).update(ident, &update).await?;
-        Ok(())
-    }
-
-    /// Gives a landing zone to `owner`.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], or the database fails.
-    pub async fn give_zone(&self, ident: &ZoneIdent, owner: &str) -> Result<(), Error> {
-        let update = ZoneUpdate {
-            owner: Some(owner.to_owned()),
-            ..ZoneUpdate::default()
-        };
-        Zones::new(self.pool).update(ident, &update).await?;
-        Ok(())
-    }
-
-    /// Gives a table to `owner`, whether or not anything was said about it before. That there is
-    /// such a table is the caller's to know.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn give_table(&self, ident: &TableIdent, owner: &str) -> Result<(), Error> {
-        let metadata = TableMetadata::new(self.pool);
-        metadata.claim(ident, owner).await?;
+    /// As [`Self::give_namespace`].
+    pub async fn give_pipeline(
+        &self,
+        ident: &TableIdent,
+        from: &str,
+        to: &str,
+    ) -> Result<(), Error> {
+        let (namespace, layer) = (ident.namespace.as_str(), ident.layer.as_str());
         let query = sql!(
-            "UPDATE table_metadata SET owner = $4, updated_at = $5
-             WHERE namespace = $1 AND layer = $2 AND name = $3 AND owner <> $4",
+            "UPDATE pipelines SET owner = $5, updated_at = $6
+             WHERE namespace = $1 AND layer = $2 AND name = $3 AND owner = $4
+                 AND deleted_at IS NULL",
+            namespace,
+            layer,
+            ident.name.as_str(),
+            from,
+            to,
+            crate::time::now(),
+        );
+        let changed = self.pool.execute(query).await?;
+        let exists = sql!(
+            "SELECT 1 FROM pipelines
+             WHERE namespace = $1 AND layer = $2 AND name = $3 AND deleted_at IS NULL",
+            namespace,
+            layer,
+            ident.name.as_str(),
+        );
+        self.must_give(changed, exists, "pipeline", ident).await
+    }
+
+    /// Makes `to` the owner of a landing zone that is `from`'s.
+    ///
+    /// # Errors
+    /// As [`Self::give_namespace`].
+    pub async fn give_zone(&self, ident: &ZoneIdent, from: &str, to: &str) -> Result<(), Error> {
+        let (namespace, name) = (ident.namespace.as_str(), ident.name.as_str());
+        let query = sql!(
+            "UPDATE landing_zones SET owner = $4, updated_at = $5
+             WHERE namespace = $1 AND name = $2 AND owner = $3",
+            namespace,
+            name,
+            from,
+            to,
+            crate::time::now(),
+        );
+        let changed = self.pool.execute(query).await?;
+        let exists = sql!(
+            "SELECT 1 FROM landing_zones WHERE namespace = $1 AND name = $2",
+            namespace,
+            name,
+        );
+        self.must_give(changed, exists, "landing zone", ident).await
+    }
+
+    /// Makes `to` the owner of a table that is `from`'s, or nobody's where `from` is empty. That
+    /// there is such a table is the caller's to know.
+    ///
+    /// # Errors
+    /// [`Error::OwnerChanged`], or the database fails.
+    pub async fn give_table(&self, ident: &TableIdent, from: &str, to: &str) -> Result<(), Error> {
+        if from.is_empty() {
+            let claimed = TableMetadata::new(self.pool).claim(ident, to).await?;
+            return given(claimed, "table", ident);
+        }
+        let query = sql!(
+            "UPDATE table_metadata SET owner = $5, updated_at = $6
+             WHERE namespace = $1 AND layer = $2 AND name = $3 AND owner = $4",
             ident.namespace.as_str(),
             ident.layer.as_str(),
             ident.name.as_str(),
-            owner,
+            from,
+            to,
             crate::time::now(),
         );
-        self.pool.execute(query).await?;
-        Ok(())
+        let changed = self.pool.execute(query).await?;
+        given(changed > 0, "table", ident)
+    }
+
+    async fn must_give(
+        &self,
+        changed: u64,
+        exists: rat_sql::Query,
+        what: &'static str,
+        key: &impl Display,
+    ) -> Result<(), Error> {
+        if changed > 0 {
+            return Ok(());
+        }
+        match self.pool.fetch_optional_row(exists).await? {
+            Some(_) => given(false, what, key),
+            None => Err(Error::not_found(what, key)),
+        }
     }
 
     /// Makes a table nobody's: it is gone, and one of the same name is not its owner's.
@@ -151,5 +211,15 @@ impl<'a> Owners<'a> {
         );
         self.pool.execute(query).await?;
         Ok(())
+    }
+}
+
+fn given(is_given: bool, what: &'static str, key: &impl Display) -> Result<(), Error> {
+    match is_given {
+        true => Ok(()),
+        false => Err(Error::OwnerChanged {
+            what,
+            key: key.to_string(),
+        }),
     }
 }

@@ -61,8 +61,6 @@ pub struct PipelineUpdate {
     pub kind: Option<String>,
     /// Free text.
     pub description: Option<String>,
-    /// User id of the owner.
-    pub owner: Option<String>,
 }
 
 /// A pipeline and whose it is, also of one that was deleted: its runs are still there.
@@ -171,7 +169,7 @@ impl<'a> Pipelines<'a> {
         Self { pool }
     }
 
-    /// Creates a pipeline. Files that already lie in its folder become its sources.
+    /// Creates a pipeline, which has no sources yet.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`], [`Error::NotFound`] for the namespace, or the database fails.
@@ -189,7 +187,7 @@ impl<'a> Pipelines<'a> {
             kind: new.kind.clone(),
             description: new.description.clone(),
             owner: new.owner.clone(),
-            source_hash: files::head_hash(&mut tx, &new.ident).await?,
+            source_hash: None,
             created_at: at,
             updated_at: at,
         };
@@ -254,7 +252,8 @@ impl<'a> Pipelines<'a> {
         })
     }
 
-    /// All pipelines by name, deleted ones included: of a namespace, of a layer, of a name, or all.
+    /// All pipelines by name: of a namespace, of a layer, of a name, or all. Deleted ones are among
+    /// them as long as they have runs.
     ///
     /// # Errors
     /// The database fails.
@@ -268,6 +267,8 @@ impl<'a> Pipelines<'a> {
             "SELECT id, namespace, layer, name, owner, deleted_at FROM pipelines
              WHERE namespace = COALESCE($1, namespace) AND layer = COALESCE($2, layer)
                    AND name = COALESCE($3, name)
+                   AND (deleted_at IS NULL
+                        OR EXISTS (SELECT 1 FROM runs WHERE pipeline_id = pipelines.id))
              ORDER BY namespace, layer, name, id",
             namespace.map(NamespaceName::as_str),
             layer.as_ref().map(Layer::as_str),
@@ -289,15 +290,13 @@ impl<'a> Pipelines<'a> {
             "UPDATE pipelines SET
                  kind = COALESCE($4, kind),
                  description = COALESCE($5, description),
-                 owner = COALESCE($6, owner),
-                 updated_at = $7
+                 updated_at = $6
              WHERE namespace = $1 AND layer = $2 AND name = $3 AND deleted_at IS NULL",
             ident.namespace.as_str(),
             ident.layer.as_str(),
             ident.name.as_str(),
             update.kind.as_deref(),
             update.description.as_deref(),
-            update.owner.as_deref(),
             now(),
         );
         must_change(self.pool.execute(query).await?, "pipeline", ident)?;

@@ -128,11 +128,12 @@ impl<'a> TableMetadata<'a> {
         Ok(())
     }
 
-    /// Makes `owner` the owner of `table` if it has none; everything else stays as it is.
+    /// Makes `owner` the owner of `table` if it has none, which is answered; everything else stays
+    /// as it is.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn claim(&self, table: &TableIdent, owner: &str) -> Result<(), Error> {
+    pub async fn claim(&self, table: &TableIdent, owner: &str) -> Result<bool, Error> {
         let none: BTreeMap<String, String> = BTreeMap::new();
         let query = sql!(
             "INSERT INTO table_metadata
@@ -149,8 +150,7 @@ impl<'a> TableMetadata<'a> {
             encode("column descriptions", &none)?,
             now(),
         );
-        self.pool.execute(query).await?;
-        Ok(())
+        Ok(self.pool.execute(query).await? > 0)
     }
 
     /// Forgets what was said about `table`; nothing happens where nothing was.

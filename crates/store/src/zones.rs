@@ -107,16 +107,14 @@ impl<'a> Zones<'a> {
         let query = sql!(
             "UPDATE landing_zones SET
                  description = COALESCE($3, description),
-                 owner = COALESCE($4, owner),
-                 expected_schema = COALESCE($5, expected_schema),
-                 processed_max_age_days = COALESCE($6, processed_max_age_days),
-                 auto_purge = COALESCE($7, auto_purge),
-                 updated_at = $8
+                 expected_schema = COALESCE($4, expected_schema),
+                 processed_max_age_days = COALESCE($5, processed_max_age_days),
+                 auto_purge = COALESCE($6, auto_purge),
+                 updated_at = $7
              WHERE namespace = $1 AND name = $2",
             ident.namespace.as_str(),
             ident.name.as_str(),
             update.description.as_deref(),
-            update.owner.as_deref(),
             update.expected_schema.as_deref(),
             update.processed_max_age_days,
             update.auto_purge,

@@ -225,7 +225,6 @@ pub(crate) async fn update(
     let update = PipelineUpdate {
         kind: body.kind,
         description: body.description,
-        owner: None,
     };
     let record = state.store.pipelines().update(&ident, &update).await?;
     Ok(axum::Json(describe(&state, record).await?))

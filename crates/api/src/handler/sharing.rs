@@ -6,7 +6,7 @@ use http::StatusCode;
 use rat_types::{NamespaceName, TableIdent};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, Action, Resource};
+use crate::access::{Access, Action, Resource, ResourceKind};
 use crate::enforcement::zone_ident;
 use crate::extract::{Json, Path, Query};
 use crate::fault::Fault;
@@ -260,6 +260,11 @@ pub(crate) async fn transfer(
         (None, Some(from)) => {
             limit::user("from", &from)?;
             access.about("ownership.transfer", &from);
+            if from != access.user() {
+                // Before anything is looked up: a refusal must not tell what somebody owns.
+                let everything = Resource::all(ResourceKind::Namespace, None);
+                access.check(&everything, Action::Share).await?;
+            }
             owned_by(&state, &from).await?
         }
         _ => {

@@ -115,7 +115,11 @@ pub(crate) async fn pipeline_with_run(api: &Api) -> RunId {
     api.store.zones().create(&zone).await.unwrap();
     let location = "file:///nowhere/metadata/00000-a.metadata.json";
     api.store.tables().insert(&ident, location).await.unwrap();
-    api.store.owners().give_table(&ident, "tom").await.unwrap();
+    api.store
+        .owners()
+        .give_table(&ident, "", "tom")
+        .await
+        .unwrap();
     let plugin = NewPlugin {
         name: "auth-static".to_owned(),
         slot: "auth".to_owned(),

@@ -209,6 +209,14 @@ async fn a_thing_is_given_away_by_its_owner() {
     shop.post("carl", path, all.clone())
         .await
         .refused(403, "FORBIDDEN");
+    // Whether somebody owns anything is nobody else's business.
+    let nothing = json!({"from": "carla", "to": "ben"});
+    let of_ana = shop.post("carl", path, all.clone()).await;
+    let of_nobody = shop.post("carl", path, nothing).await;
+    assert_eq!(
+        of_ana.refused(403, "FORBIDDEN"),
+        of_nobody.refused(403, "FORBIDDEN")
+    );
     let done = shop.post("root", path, all).await.expect(200);
     let kinds: Vec<&str> = done["transferred"]
         .as_array()
@@ -248,6 +256,13 @@ async fn the_sharing_plugin_hears_of_a_new_owner_first() {
     api.pipeline("default.gold.a", "SELECT 1 AS a").await;
     let pipeline = "/api/v1/pipelines/default/gold/a";
     api.put(pipeline, json!({"owner": "ben"})).await.expect(200);
+    // Nor is it told of what there is not.
+    for missing in ["pipelines/default/gold/none", "landing-zones/default/none"] {
+        let path = format!("/api/v1/{missing}");
+        api.put(&path, json!({"owner": "ben"}))
+            .await
+            .refused(404, "NOT_FOUND");
+    }
     let told = ("default.gold.a", "anonymous", "ben");
     let told = (told.0.to_owned(), told.1.to_owned(), told.2.to_owned());
     assert_eq!(*grants.transferred.lock().unwrap(), [told]);

@@ -293,7 +293,7 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = bool>,
 {
-    let ends = tokio::time::Instant::now() + Duration::from_secs(10);
+    let ends = tokio::time::Instant::now() + Duration::from_secs(60);
     while !condition().await {
         assert!(
             tokio::time::Instant::now() < ends,

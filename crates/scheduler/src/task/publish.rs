@@ -145,7 +145,10 @@ impl Task {
             &self.shared.shutdown,
             || async {
                 match store.pipelines().get(table).await? {
-                    Some(pipeline) => store.table_metadata().claim(table, &pipeline.owner).await,
+                    Some(pipeline) => {
+                        let described = store.table_metadata();
+                        described.claim(table, &pipeline.owner).await.map(drop)
+                    }
                     None => Ok(()),
                 }
             },

@@ -148,7 +148,11 @@ async fn a_published_table_has_the_owner_of_its_pipeline() {
     let stored = described.get(&table).await.unwrap().unwrap();
     assert_eq!(stored.owner, "anonymous");
     // Somebody else's it stays.
-    store.owners().give_table(&table, "anna").await.unwrap();
+    let owners = store.owners();
+    owners
+        .give_table(&table, "anonymous", "anna")
+        .await
+        .unwrap();
     world.succeed(&table).await;
     let stored = described.get(&table).await.unwrap().unwrap();
     assert_eq!(stored.owner, "anna");

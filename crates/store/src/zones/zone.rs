@@ -47,8 +47,6 @@ pub struct NewZone {
 pub struct ZoneUpdate {
     /// Free text.
     pub description: Option<String>,
-    /// User id of the owner.
-    pub owner: Option<String>,
     /// What files should look like.
     pub expected_schema: Option<String>,
     /// For how many days processed files are kept.

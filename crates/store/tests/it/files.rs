@@ -127,6 +127,8 @@ pub(crate) async fn the_source_hash_follows_the_files_of_a_pipeline(store: Store
     let two = head(&store).await;
     assert_ne!(one, two);
     // Files of others do not count, however similar their path.
+    pipeline(&store, "default.bronze.a2").await;
+    pipeline(&store, "default.silver.a").await;
     put(&store, "default/pipelines/bronze/a2/pipeline.sql", "x").await;
     put(&store, "default/pipelines/silver/a/pipeline.sql", "x").await;
     put(&store, "default/pipelines/bronze/a", "x").await;
@@ -139,10 +141,12 @@ pub(crate) async fn the_source_hash_follows_the_files_of_a_pipeline(store: Store
     assert!(now.updated_at > created.updated_at);
 }
 
-pub(crate) async fn files_that_were_there_first_become_sources(store: Store) {
+pub(crate) async fn sources_lie_beside_a_pipeline_that_there_is(store: Store) {
+    let too_early = store.files().put(SQL, b"SELECT 1", "anna").await;
+    assert_eq!(too_early.unwrap_err().kind(), Kind::NotFound);
+    pipeline(&store, A).await;
     put(&store, SQL, "SELECT 1").await;
     put(&store, CONFIG, "description: x\n").await;
-    pipeline(&store, A).await;
     assert!(head(&store).await.is_some());
     let sources = store.files().pipeline_sources(&ident(A)).await.unwrap();
     let expected: BTreeMap<String, String> = [

@@ -3,7 +3,7 @@
 use rat_store::{Only, Paging, PipelineFilter, RunFilter, RunRecord, Store};
 use rat_types::{Layer, RunId, RunStatus};
 
-use crate::support::{end, namespace, new_run, pipeline, run, run_of_new, start};
+use crate::support::{end, ident, namespace, new_run, pipeline, run, run_of_new, start};
 
 fn paging(sort: &str) -> Paging {
     Paging {
@@ -320,6 +320,15 @@ pub(crate) async fn an_unknown_field_is_ignored(store: Store) {
 pub(crate) async fn a_selection_of_pipelines_limits_both_lists(store: Store) {
     let [a, b, c, d] = four_runs(&store).await;
     store.pipelines().delete(&b.pipeline).await.unwrap();
+    // Of this one there is nothing left to list.
+    pipeline(&store, "shop.gold.never_run").await;
+    let never_run = ident("shop.gold.never_run");
+    store.pipelines().delete(&never_run).await.unwrap();
+    let late = store
+        .files()
+        .put("shop/pipelines/gold/never_run/pipeline.sql", b"", "anna")
+        .await;
+    assert_eq!(late.unwrap_err().kind(), rat_types::Kind::NotFound);
     let keys = store.pipelines().keys(None, None, None).await.unwrap();
     let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
     let of = |run: &RunRecord| run.pipeline_id.clone();

@@ -69,7 +69,7 @@ on_every_database! {
         files_are_listed_by_prefix_and_exact_case,
         impossible_paths_and_sources_that_are_no_text_are_refused,
         the_source_hash_follows_the_files_of_a_pipeline,
-        files_that_were_there_first_become_sources,
+        sources_lie_beside_a_pipeline_that_there_is,
         a_blob_lives_as_long_as_a_path_names_it,
         sixteen_tasks_that_write_one_pipeline_agree_on_its_hash,
         tasks_that_write_and_delete_one_content_lose_no_blob;

@@ -21,7 +21,7 @@ pub(crate) async fn what_somebody_owns_is_found_and_given_away(store: Store) {
         .create(&new_zone("shop", "orders"))
         .await
         .unwrap();
-    store.owners().give_table(&daily, "anna").await.unwrap();
+    store.owners().give_table(&daily, "", "anna").await.unwrap();
 
     let everything = Owned {
         namespaces: vec![shop.clone()],
@@ -33,17 +33,30 @@ pub(crate) async fn what_somebody_owns_is_found_and_given_away(store: Store) {
     assert_eq!(store.owners().of("bert").await.unwrap(), Owned::default());
 
     let owners = store.owners();
-    owners.give_namespace(&shop, "bert").await.unwrap();
-    owners.give_pipeline(&daily, "bert").await.unwrap();
-    owners.give_zone(&orders, "bert").await.unwrap();
-    owners.give_table(&daily, "bert").await.unwrap();
+    let others = [
+        owners.give_namespace(&shop, "carl", "bert").await,
+        owners.give_pipeline(&daily, "carl", "bert").await,
+        owners.give_zone(&orders, "carl", "bert").await,
+        owners.give_table(&daily, "carl", "bert").await,
+        owners.give_table(&daily, "", "bert").await,
+    ];
+    for error in others {
+        assert_eq!(error.unwrap_err().reason(), "OWNER_CHANGED");
+    }
+    assert_eq!(owners.of("anna").await.unwrap(), everything);
+    owners.give_namespace(&shop, "anna", "bert").await.unwrap();
+    owners.give_pipeline(&daily, "anna", "bert").await.unwrap();
+    owners.give_zone(&orders, "anna", "bert").await.unwrap();
+    owners.give_table(&daily, "anna", "bert").await.unwrap();
     assert_eq!(owners.of("anna").await.unwrap(), Owned::default());
     assert_eq!(owners.of("bert").await.unwrap(), everything);
 
     let missing = [
-        owners.give_namespace(&namespace("no"), "bert").await,
-        owners.give_pipeline(&gone, "bert").await,
-        owners.give_zone(&zone("shop", "no"), "bert").await,
+        owners
+            .give_namespace(&namespace("no"), "anna", "bert")
+            .await,
+        owners.give_pipeline(&gone, "anna", "bert").await,
+        owners.give_zone(&zone("shop", "no"), "anna", "bert").await,
     ];
     for error in missing {
         assert_eq!(error.unwrap_err().kind(), Kind::NotFound);

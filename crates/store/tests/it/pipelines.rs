@@ -57,13 +57,13 @@ pub(crate) async fn an_update_changes_what_it_names(store: Store) {
         (&created.description, &created.owner)
     );
     let update = PipelineUpdate {
-        owner: Some("bert".to_owned()),
+        kind: Some("python".to_owned()),
         ..nothing.clone()
     };
     let changed = store.pipelines().update(&ident(A), &update).await.unwrap();
     assert_eq!(
-        (changed.owner.as_str(), &changed.description),
-        ("bert", &created.description)
+        (changed.kind.as_str(), &changed.description),
+        ("python", &created.description)
     );
     assert!(changed.updated_at > created.updated_at);
     let emptied = PipelineUpdate {
@@ -72,8 +72,8 @@ pub(crate) async fn an_update_changes_what_it_names(store: Store) {
     };
     let emptied = store.pipelines().update(&ident(A), &emptied).await.unwrap();
     assert_eq!(
-        (emptied.description.as_str(), emptied.owner.as_str()),
-        ("", "bert")
+        (emptied.description.as_str(), emptied.kind.as_str()),
+        ("", "python")
     );
     let missing = store
         .pipelines()
