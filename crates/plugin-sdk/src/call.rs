@@ -25,19 +25,23 @@ use tracing::{Instrument, Span};
 use body::{Ends, GuardedBody};
 use message_limit::LimitedBody;
 pub(crate) use message_limit::too_large;
+use tracker::OpenCall;
 pub(crate) use tracker::Tracker;
 
 /// How long a call waits for room.
 const WAIT_FOR_ROOM: Duration = Duration::from_secs(5);
 /// The longest deadline that is looked at.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Services of the plugin's own upkeep: without the limit, and no work that keeps it awake.
-const UPKEEP: [&str; 4] = [
-    "/rat.plugin.v1.PluginService/",
-    "/grpc.health.v1.Health/",
+/// Services of the plugin's own upkeep: with room of their own, and no work that keeps it awake.
+const UPKEEP: [&str; 2] = ["/rat.plugin.v1.PluginService/", "/grpc.health.v1.Health/"];
+/// What of it may stay open for as long as its caller likes.
+const WATCHING: [&str; 3] = [
+    "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/",
     "/grpc.reflection.v1alpha.ServerReflection/",
 ];
+/// Calls of each of those two at a time.
+const UPKEEP_CALLS: usize = 64;
 
 /// How much and how long.
 #[derive(Debug, Clone)]
@@ -68,8 +72,16 @@ pub(crate) struct Guard {
     routes: Routes,
     limits: CallLimits,
     room: Arc<Semaphore>,
+    upkeep: Arc<Semaphore>,
+    watching: Arc<Semaphore>,
     tracker: Tracker,
     shutdown: CancellationToken,
+}
+
+/// What a call holds for as long as it is open.
+pub(crate) struct Held {
+    _permit: OwnedSemaphorePermit,
+    _open: Option<OpenCall>,
 }
 
 impl Guard {
@@ -77,6 +89,8 @@ impl Guard {
         Self {
             routes,
             room: Arc::new(Semaphore::new(limits.calls)),
+            upkeep: Arc::new(Semaphore::new(UPKEEP_CALLS)),
+            watching: Arc::new(Semaphore::new(UPKEEP_CALLS)),
             limits,
             tracker: Tracker::new(),
             shutdown,
@@ -88,11 +102,12 @@ impl Guard {
     }
 
     /// Calls a method over gRPC. `deadline` is the caller's, where it does not come as
-    /// `grpc-timeout`.
+    /// `grpc-timeout`; `held` is what the call was admitted with already.
     pub(crate) async fn call(
         &self,
         request: Request<Body>,
         deadline: Option<Instant>,
+        held: Option<Held>,
     ) -> Response<Body> {
         let method = request.uri().path();
         let span = tracing::info_span!("call", method, request_id = tracing::field::Empty);
@@ -100,7 +115,7 @@ impl Guard {
             // ratd's id of the request that it works on.
             span.record("request_id", id.to_str().unwrap_or_default());
         }
-        let answer = self.answer(request, deadline, span.clone());
+        let answer = self.answer(request, deadline, held, span.clone());
         match answer.instrument(span).await {
             Ok(response) => response,
             Err(status) => status.into_http(),
@@ -111,15 +126,15 @@ impl Guard {
         &self,
         request: Request<Body>,
         deadline: Option<Instant>,
+        held: Option<Held>,
         span: Span,
     ) -> Result<Response<Body>, Status> {
         let asked = grpc_timeout(request.headers())?.map(|limit| Instant::now() + limit);
         let deadline = [asked, deadline].into_iter().flatten().min();
         let path = request.uri().path();
-        let is_upkeep = UPKEEP.iter().any(|service| path.starts_with(service));
-        let held = match is_upkeep {
-            true => None,
-            false => Some((self.room(deadline).await?, self.tracker.open())),
+        let held = match held {
+            Some(held) => held,
+            None => self.admit(path, deadline).await?,
         };
         let limit = Instant::now() + self.limits.handler;
         let until = deadline.map_or(limit, |deadline| deadline.min(limit));
@@ -148,16 +163,40 @@ impl Guard {
         }))
     }
 
-    async fn room(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit, Status> {
+    /// Waits for room for a call of `path`, before any of its message is read.
+    pub(crate) async fn admit(
+        &self,
+        path: &str,
+        deadline: Option<Instant>,
+    ) -> Result<Held, Status> {
+        let is_one_of = |paths: &[&str]| paths.iter().any(|known| path.starts_with(known));
+        if is_one_of(&WATCHING) {
+            let permit = Arc::clone(&self.watching).try_acquire_owned();
+            let permit = permit.map_err(|_| {
+                Status::resource_exhausted(format!(
+                    "{UPKEEP_CALLS} streams of this kind are open, which is as many as there may be"
+                ))
+            })?;
+            return Ok(Held {
+                _permit: permit,
+                _open: None,
+            });
+        }
+        let is_upkeep = is_one_of(&UPKEEP);
+        let (room, size) = match is_upkeep {
+            true => (&self.upkeep, UPKEEP_CALLS),
+            false => (&self.room, self.limits.calls),
+        };
         let latest = Instant::now() + WAIT_FOR_ROOM;
         let until = deadline.map_or(latest, |deadline| deadline.min(latest));
-        let room = Arc::clone(&self.room).acquire_owned();
-        match timeout_at(until, room).await {
-            Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
+        match timeout_at(until, Arc::clone(room).acquire_owned()).await {
+            Ok(permit) => Ok(Held {
+                _permit: permit.expect("the semaphore is never closed"),
+                _open: (!is_upkeep).then(|| self.tracker.open()),
+            }),
             // No answer about the call: that of a token, say, would be taken for a refusal.
             Err(_) => Err(Status::unavailable(format!(
-                "the plugin is busy with {} calls, which is as many as it takes",
-                self.limits.calls
+                "the plugin is busy with {size} calls, which is as many as it takes"
             ))),
         }
     }

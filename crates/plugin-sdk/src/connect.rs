@@ -113,12 +113,13 @@ impl Translation {
         deadline: Option<Instant>,
     ) -> Result<Response<Body>, Status> {
         headers::check(request.headers(), codec)?;
+        let held = guard.admit(request.uri().path(), deadline).await?;
         let call = request::translate(request, &offered.method, codec, offered.limit);
         let arrived = tokio::time::timeout_at(body_deadline(deadline), call).await;
         let call = arrived.map_err(|_| {
             Status::deadline_exceeded("the request did not arrive within the time limit")
         })??;
-        let response = guard.call(call, deadline).await;
+        let response = guard.call(call, deadline, Some(held)).await;
         match codec.shape {
             Shape::Unary => unary::answer(response, &offered.method, codec).await,
             Shape::Streaming => Ok(stream::answer(response, &offered.method, codec)),

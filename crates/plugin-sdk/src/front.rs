@@ -44,7 +44,7 @@ impl Front {
 impl Inner {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         if is_grpc(request.headers()) {
-            return self.guard.call(request, None).await;
+            return self.guard.call(request, None, None).await;
         }
         if request.method() == Method::GET && request.uri().path() == self.probe {
             return Response::new(Body::empty());

@@ -140,6 +140,17 @@ impl<P: Plugin> Live<P> {
     }
 
     async fn apply(&self, applied: &mut Applied, ratd: &Value) -> Result<Outcome, Invalid> {
+        let outcome = self.make(applied, ratd).await;
+        if applied.effective.is_none() {
+            applied.waiting_for = match &outcome {
+                Ok(Outcome::Waiting(invalid)) | Err(invalid) => Some(invalid.clone()),
+                Ok(Outcome::Applied | Outcome::Unchanged) => None,
+            };
+        }
+        outcome
+    }
+
+    async fn make(&self, applied: &mut Applied, ratd: &Value) -> Result<Outcome, Invalid> {
         let checked = {
             let sources = self.inner.sources.read().await;
             sources.check::<P::Config>(&self.inner.schema, ratd)?
@@ -147,7 +158,6 @@ impl<P: Plugin> Live<P> {
         let (merged, config) = match checked {
             Checked::Complete(merged, config) => (merged, config),
             Checked::Incomplete(invalid) if applied.effective.is_none() => {
-                applied.waiting_for = Some(invalid.clone());
                 return Ok(Outcome::Waiting(invalid));
             }
             Checked::Incomplete(invalid) => return Err(invalid),
@@ -170,14 +180,12 @@ impl<P: Plugin> Live<P> {
         let plugin = match made {
             Ok(plugin) => plugin,
             Err(invalid) if invalid.is_incomplete() && applied.effective.is_none() => {
-                applied.waiting_for = Some(invalid.clone());
                 return Ok(Outcome::Waiting(invalid));
             }
             Err(invalid) => return Err(invalid),
         };
         self.inner.current.send_replace(Some(Arc::new(plugin)));
         applied.effective = Some(merged);
-        applied.waiting_for = None;
         Ok(Outcome::Applied)
     }
 

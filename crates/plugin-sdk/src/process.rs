@@ -20,6 +20,7 @@ use rat_service::runtime::{
 use rat_service::{ErrorChain, logging};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::arguments::{Arguments, Command, Serving};
 use crate::call::Tracker;
@@ -180,7 +181,9 @@ async fn run<P: Plugin>(
         .map(|listener| listener.local_address().clone())
         .collect();
     let drain = serving.shutdown_timeout;
-    let served = serve_all(listeners, front, drain, shutdown.clone());
+    // Beside the plugin's own code, which may hold up the task that it runs in.
+    let server = serve_all(listeners, front, drain, shutdown.clone());
+    let mut served = AbortOnDropHandle::new(tokio::spawn(server));
     let upkeep = async {
         begin(&live, &addresses, can_be_configured, &process).await?;
         tokio::select! {
@@ -191,11 +194,15 @@ async fn run<P: Plugin>(
         shutdown.cancel();
         std::future::pending().await
     };
-    let signs_of_life = liveness::feed(&addresses, &secret, &process);
+    let _signs_of_life = AbortOnDropHandle::new(tokio::spawn(liveness::feed(
+        addresses.clone(),
+        secret,
+        process.clone(),
+    )));
     let ended = tokio::select! {
-        () = served => Ok(()),
+        // Its own panics are those of no connection.
+        _ = &mut served => Ok(()),
         ended = upkeep => ended,
-        never = signs_of_life => match never {},
     };
     if let Some(plugin) = live.current() {
         let stopped = AssertUnwindSafe(async { plugin.stop().await }).catch_unwind();

@@ -8,15 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 use tracing::Span;
 
-use super::tracker::OpenCall;
-use super::{panicked, too_late};
+use super::{Held, panicked, too_late};
 
 type End = Pin<Box<dyn Future<Output = Status> + Send>>;
 
@@ -54,16 +52,11 @@ pub(super) struct GuardedBody {
     body: Option<Body>,
     end: End,
     span: Span,
-    _held: Option<(OwnedSemaphorePermit, OpenCall)>,
+    _held: Held,
 }
 
 impl GuardedBody {
-    pub(super) fn new(
-        body: Body,
-        ends: Ends,
-        span: Span,
-        held: Option<(OwnedSemaphorePermit, OpenCall)>,
-    ) -> Self {
+    pub(super) fn new(body: Body, ends: Ends, span: Span, held: Held) -> Self {
         Self {
             body: Some(body),
             end: Box::pin(ends.wait()),
@@ -95,6 +88,10 @@ impl hyper::body::Body for GuardedBody {
         let Some(body) = this.body.as_mut() else {
             return Poll::Ready(None);
         };
+        // First: a stream that always has something to say would never be ended.
+        if let Poll::Ready(status) = this.end.as_mut().poll(cx) {
+            return this.finish(&status);
+        }
         let polled = this
             .span
             .in_scope(|| catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx))));
@@ -103,11 +100,7 @@ impl hyper::body::Body for GuardedBody {
                 this.body = None;
                 Poll::Ready(None)
             }
-            Ok(Poll::Ready(frame)) => Poll::Ready(frame),
-            Ok(Poll::Pending) => match this.end.as_mut().poll(cx) {
-                Poll::Ready(status) => this.finish(&status),
-                Poll::Pending => Poll::Pending,
-            },
+            Ok(polled) => polled,
             Err(_) => this.finish(&panicked()),
         }
     }

@@ -5,6 +5,7 @@
 //! nothing about health: a plugin that waits for somebody else is alive.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use rat_config::Address;
@@ -21,19 +22,33 @@ const ANSWER: u64 = 64;
 
 /// Probes every listener at a third of the watchdog's time, and feeds it when all answered. While
 /// the plugin drains it takes no connections: then it is proof enough that this runs.
-pub(super) async fn feed(addresses: &[Address], secret: &str, process: &Process) -> Infallible {
+///
+/// A socket that the plugin's user may not open cannot be probed, and says nothing: its mode is
+/// the unit's, and restarting the plugin would not change it.
+pub(super) async fn feed(addresses: Vec<Address>, secret: String, process: Process) -> Infallible {
+    let mut is_told = false;
     let Some(limit) = process.watchdog() else {
         return std::future::pending().await;
     };
     loop {
         let mut is_alive = true;
-        for address in addresses {
-            let probed = probe(address, secret, limit / 3).await;
-            if let Err(error) = probed
-                && !process.shutdown().is_cancelled()
-            {
-                is_alive = false;
-                tracing::error!(%address, error, "the plugin does not answer its own probe");
+        for address in &addresses {
+            match probe(address, &secret, limit / 3).await {
+                Err(_) if process.shutdown().is_cancelled() => {}
+                Ok(()) => {}
+                Err(Failed::Forbidden) => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(
+                            %address,
+                            "the plugin's user may not open its own socket: the watchdog cannot see \
+                             whether it answers there (SupplementaryGroups= of the unit)"
+                        );
+                    }
+                }
+                Err(Failed::Silent(error)) => {
+                    is_alive = false;
+                    tracing::error!(%address, error, "the plugin does not answer its own probe");
+                }
             }
         }
         if is_alive {
@@ -43,7 +58,13 @@ pub(super) async fn feed(addresses: &[Address], secret: &str, process: &Process)
     }
 }
 
-async fn probe(address: &Address, secret: &str, limit: Duration) -> Result<(), String> {
+/// Why a probe found nothing.
+enum Failed {
+    Forbidden,
+    Silent(String),
+}
+
+async fn probe(address: &Address, secret: &str, limit: Duration) -> Result<(), Failed> {
     let asked = async {
         match address {
             Address::Unix(path) => ask(UnixStream::connect(path).await?, secret).await,
@@ -54,9 +75,10 @@ async fn probe(address: &Address, secret: &str, limit: Duration) -> Result<(), S
     };
     match timeout(limit, asked).await {
         Ok(Ok(answer)) if answer.starts_with(OK) => Ok(()),
-        Ok(Ok(_)) => Err("another process answers there".to_owned()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("no answer in time".to_owned()),
+        Ok(Ok(_)) => Err(Failed::Silent("another process answers there".to_owned())),
+        Ok(Err(error)) if error.kind() == ErrorKind::PermissionDenied => Err(Failed::Forbidden),
+        Ok(Err(error)) => Err(Failed::Silent(error.to_string())),
+        Err(_) => Err(Failed::Silent("no answer in time".to_owned())),
     }
 }
 

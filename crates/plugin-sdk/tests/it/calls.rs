@@ -72,6 +72,17 @@ async fn a_handler_has_a_limit_of_its_own() {
     assert_eq!(status.code(), Code::DeadlineExceeded);
 }
 
+/// What a call over Connect is answered whose message never comes.
+async fn unread(plugin: &Harness) -> String {
+    let mut stream = UnixStream::connect(plugin.socket()).await.unwrap();
+    let head = "POST /rat.auth.v1.AuthService/Authenticate HTTP/1.1\r\nHost: plugin\r\n\
+                Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 64];
+    let read = in_time(stream.read(&mut answer)).await.unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
 #[tokio::test]
 async fn calls_beyond_the_limit_wait_and_health_checks_do_not() {
     let plugin = start_with(server().max_calls(1), json!({"name": "shop"})).await;
@@ -92,6 +103,9 @@ async fn calls_beyond_the_limit_wait_and_health_checks_do_not() {
     };
     assert_eq!(status.code(), Code::Unavailable);
     assert!(begun.elapsed() >= Duration::from_secs(4));
+    // Nor is the message read of a call for which there is no room.
+    let unread = unread(&plugin).await;
+    assert!(unread.starts_with("HTTP/1.1 503 "), "{unread}");
     let mut control = plugin.control();
     let health = control.health_check(HealthCheckRequest {});
     assert_eq!(in_time(health).await.unwrap().get_ref().status, "healthy");

@@ -41,6 +41,14 @@ async fn a_plugin_that_lacks_keys_waits_for_ratd() {
     let (status, message) = health(&plugin).await;
     assert_eq!(status, "down");
     assert!(message.contains("name: is missing"), "{message}");
+    // It tells what is wrong now, not what was.
+    configure(&plugin, r#"{"name": 7}"#).await.unwrap_err();
+    let (status, message) = health(&plugin).await;
+    assert_eq!(status, "down");
+    assert!(
+        message.contains("name: ") && !message.contains("missing"),
+        "{message}"
+    );
     // A call that is early waits as well.
     let (name, configured) = tokio::join!(
         name(&plugin),

@@ -202,6 +202,36 @@ async fn a_batch_is_decided_one_by_one_where_the_plugin_has_no_better_way() {
     assert_eq!(answer.unwrap().into_inner().allowed, [true, false, true]);
 }
 
+#[tokio::test]
+async fn those_who_watch_the_health_are_counted_and_keep_nobody_from_asking() {
+    let plugin = start().await;
+    let mut watching = Vec::new();
+    let refused = loop {
+        let request = StandardRequest::default();
+        match HealthClient::new(plugin.channel()).watch(request).await {
+            Ok(answer) => watching.push(answer.into_inner()),
+            Err(status) => break status,
+        }
+        assert!(watching.len() < 1000);
+    };
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(standard(&plugin, "").await, Ok(1));
+    let own = plugin.control().health_check(HealthCheckRequest {}).await;
+    assert_eq!(own.unwrap().into_inner().status, "healthy");
+    // Whoever goes makes room.
+    watching.pop();
+    let again = in_time(async {
+        loop {
+            let request = StandardRequest::default();
+            match HealthClient::new(plugin.channel()).watch(request).await {
+                Ok(answer) => break answer.into_inner(),
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    });
+    again.await.next().await.unwrap().unwrap();
+}
+
 /// A service that is no slot, as an author generates one from a contract of their own.
 struct Own;
 

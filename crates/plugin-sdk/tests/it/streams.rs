@@ -197,6 +197,25 @@ async fn an_endless_stream_ends_when_the_plugin_does() {
     in_time(plugin.stop()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_always_has_something_to_say_is_ended_too() {
+    let grace = std::time::Duration::from_millis(50);
+    let plugin = start_with(server().stream_grace(grace), json!({"name": "shop"})).await;
+    let mut executor = plugin.executor();
+    let mut stream = executor.stream_logs(request("busy")).await.unwrap();
+    assert!(stream.get_mut().next().await.unwrap().is_ok());
+    plugin.shut_down();
+    let ended = async {
+        loop {
+            if let Err(status) = stream.get_mut().next().await.unwrap() {
+                return status;
+            }
+        }
+    };
+    assert_eq!(in_time(ended).await.code(), Code::Unavailable);
+    in_time(plugin.stop()).await;
+}
+
 #[tokio::test]
 async fn a_malformed_envelope_is_refused_in_the_stream() {
     let plugin = start().await;

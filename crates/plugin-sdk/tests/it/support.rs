@@ -178,6 +178,7 @@ impl Executor for Workshop {
                 }))
                 .boxed(),
             "endless" => entries(1..2).chain(stream::pending()).boxed(),
+            "busy" => entries(1..u64::MAX).boxed(),
             _ => entries(request.after + 1..request.after + 4).boxed(),
         })
     }
