@@ -38,7 +38,7 @@ pub use dump::dump;
 pub use environment::{ENVIRONMENT, EnvVar, READ_ELSEWHERE};
 pub use problem::{Origin, Position, Problem, Problems};
 pub use reference::{FileReference, InvalidFileReference, resolve_secret_path};
-pub use schema::json_schema;
+pub use schema::{best_branch, json_schema};
 pub use settings::{
     Auth, Catalog, CatalogAccess, Database, DatabaseSource, InvalidPluginName, Log, LogFormat,
     LogLevel, OnDown, Plugin, PluginConfig, PluginHealth, PluginName, PluginTls, Protocol,

@@ -92,8 +92,9 @@ fn collect(error: &ValidationError<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The only branch of an alternative that the value was meant for, judged by its type.
-fn best_branch<'a>(
+/// The only branch of an alternative (`anyOf`, `oneOf`) at `at` that the value was meant for, judged
+/// by its type; `context` has the errors of each branch.
+pub fn best_branch<'a>(
     at: &Location,
     context: &'a [Vec<ValidationError<'static>>],
 ) -> Option<&'a Vec<ValidationError<'static>>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rat_config::Slot;
+use rat_proto::code::{connect_name, grpc_name};
 use tonic::Code;
 
 /// A method of a contract.
@@ -93,7 +94,7 @@ pub(crate) enum Cause {
     #[error("it refused its configuration: {0}")]
     Misconfigured(String),
     /// The plugin's own error.
-    #[error("it answered {}{}", code_name(*code), Colon(message))]
+    #[error("it answered {}{}", grpc_name(*code), Colon(message))]
     Answered {
         /// Which.
         code: Code,
@@ -175,7 +176,7 @@ impl Cause {
             Self::TooLarge(_) => "too_large",
             Self::Garbage(_) => "garbage",
             Self::Misconfigured(_) => "misconfigured",
-            Self::Answered { code, .. } => code_label(*code),
+            Self::Answered { code, .. } => connect_name(*code),
         }
     }
 }
@@ -187,59 +188,6 @@ pub(crate) struct CallError {
     pub(crate) who: Arc<Who>,
     pub(crate) method: &'static str,
     pub(crate) cause: Cause,
-}
-
-/// The code as gRPC writes it.
-pub(crate) fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
-/// The code as Connect and metrics write it.
-fn code_label(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "ok",
-        Code::Cancelled => "canceled",
-        Code::Unknown => "unknown",
-        Code::InvalidArgument => "invalid_argument",
-        Code::DeadlineExceeded => "deadline_exceeded",
-        Code::NotFound => "not_found",
-        Code::AlreadyExists => "already_exists",
-        Code::PermissionDenied => "permission_denied",
-        Code::ResourceExhausted => "resource_exhausted",
-        Code::FailedPrecondition => "failed_precondition",
-        Code::Aborted => "aborted",
-        Code::OutOfRange => "out_of_range",
-        Code::Unimplemented => "unimplemented",
-        Code::Internal => "internal",
-        Code::Unavailable => "unavailable",
-        Code::DataLoss => "data_loss",
-        Code::Unauthenticated => "unauthenticated",
-    }
-}
-
-/// The code that Connect writes as `label`.
-pub(crate) fn code_of(label: &str) -> Option<Code> {
-    (1..=16)
-        .map(Code::from_i32)
-        .find(|code| code_label(*code) == label)
 }
 
 #[cfg(test)]
@@ -274,15 +222,5 @@ mod tests {
             "the auth plugin auth-one at unix:/run/a.sock: Authenticate: it answered INTERNAL: no \
              disk"
         );
-    }
-
-    #[test]
-    fn codes_of_connect_are_those_of_grpc() {
-        for number in 1..=16 {
-            let code = Code::from_i32(number);
-            assert_eq!(code_of(code_label(code)), Some(code));
-        }
-        assert_eq!(code_of("ok"), None);
-        assert_eq!(code_of("OK"), None);
     }
 }

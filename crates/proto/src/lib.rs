@@ -3,6 +3,7 @@
 //! The only crate that compiles protobuf. Messages stop at [`convert`]: everything behind a gRPC
 //! border works with `rat_types`.
 
+pub mod code;
 pub mod convert;
 
 /// One module per package `rat.<name>.v1`.

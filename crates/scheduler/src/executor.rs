@@ -8,7 +8,10 @@ mod warm_pool;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use rat_proto::convert;
+use rat_proto::runner::v1::RunOutcome as WireOutcome;
 use rat_types::{Kind, LogEntry, RunId, RunOutcome, RunRequest, RunState};
+use tonic::Code;
 
 pub use warm_pool::WarmPoolExecutor;
 
@@ -22,6 +25,24 @@ pub enum Progress {
     Active(RunState),
     /// Ended, with what became of it.
     Ended(RunOutcome),
+}
+
+impl Progress {
+    /// What an executor behind gRPC answered. The state is read by the caller: it is the part of
+    /// the answer that both contracts have in common.
+    ///
+    /// # Errors
+    /// The outcome does not fit the contract, or the state.
+    pub fn read(
+        run: RunId,
+        state: RunState,
+        outcome: Option<WireOutcome>,
+    ) -> Result<Self, convert::Error> {
+        match state.is_terminal() {
+            true => Ok(Self::Ended(convert::outcome(run, state, outcome)?)),
+            false => Ok(Self::Active(state)),
+        }
+    }
 }
 
 /// Executes runs somewhere else. Every method is idempotent and has a deadline of its own.
@@ -102,6 +123,29 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error that an executor behind gRPC answered itself.
+    pub fn answered(executor: String, run: RunId, code: Code, message: String) -> Self {
+        match code {
+            Code::NotFound => Self::NotFound { executor, run },
+            Code::ResourceExhausted => Self::Exhausted { executor, message },
+            Code::Unavailable => Self::Unavailable { executor, message },
+            Code::Cancelled
+            | Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Aborted
+            | Code::Internal => Self::Interrupted { executor, message },
+            Code::Ok
+            | Code::InvalidArgument
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::DataLoss
+            | Code::Unauthenticated => Self::Rejected { executor, message },
+        }
+    }
+
     /// What sort of failure this is.
     pub fn kind(&self) -> Kind {
         match self {

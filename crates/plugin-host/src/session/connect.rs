@@ -14,12 +14,13 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rat_proto::code::from_connect_name;
 use serde_json::Value;
 use tokio::time::Instant;
 use tonic::Code;
 
 use super::{REQUEST_ID, Wire, header, milliseconds_until, stranger};
-use crate::call::{Cause, Method, code_of};
+use crate::call::{Cause, Method};
 use crate::dial::Endpoint;
 use crate::frame::{Frames, frame};
 use crate::text::printable;
@@ -323,7 +324,7 @@ fn error_of(head: &http::response::Parts, text: &[u8]) -> Cause {
 }
 
 fn answered(error: &Value) -> Option<Cause> {
-    let code = code_of(error.get("code")?.as_str()?)?;
+    let code = from_connect_name(error.get("code")?.as_str()?)?;
     let message = error.get("message").and_then(Value::as_str);
     Some(Cause::Answered {
         code,

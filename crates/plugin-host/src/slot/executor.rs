@@ -19,7 +19,6 @@ use rat_proto::executor::v1::{
 use rat_proto::runner::v1::SubmitPipelineRequest;
 use rat_scheduler::{Executor, ExecutorError, Executors, LogStream, Progress};
 use rat_types::{LogEntry, RunId, RunRequest, RunState};
-use tonic::Code;
 
 use super::Standing;
 use crate::call::{CallError, Cause};
@@ -79,7 +78,7 @@ impl PluginExecutor {
     fn failed(&self, run: RunId, error: &CallError) -> ExecutorError {
         let (executor, message) = (self.name.clone(), error.to_string());
         match &error.cause {
-            Cause::Answered { code, .. } => answered(executor, run, *code, message),
+            Cause::Answered { code, .. } => ExecutorError::answered(executor, run, *code, message),
             Cause::Down(_)
             | Cause::Unreachable(_)
             | Cause::Refused(_)
@@ -112,29 +111,6 @@ impl PluginExecutor {
     }
 }
 
-/// An error that the plugin itself answered.
-fn answered(executor: String, run: RunId, code: Code, message: String) -> ExecutorError {
-    match code {
-        Code::NotFound => ExecutorError::NotFound { executor, run },
-        Code::ResourceExhausted => ExecutorError::Exhausted { executor, message },
-        Code::Unavailable => ExecutorError::Unavailable { executor, message },
-        Code::Cancelled
-        | Code::Unknown
-        | Code::DeadlineExceeded
-        | Code::Aborted
-        | Code::Internal => ExecutorError::Interrupted { executor, message },
-        Code::Ok
-        | Code::InvalidArgument
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::DataLoss
-        | Code::Unauthenticated => ExecutorError::Rejected { executor, message },
-    }
-}
-
 #[async_trait]
 impl Executor for PluginExecutor {
     fn name(&self) -> &str {
@@ -161,13 +137,7 @@ impl Executor for PluginExecutor {
             .call::<GetRunStatusResponse>(RUN_STATUS, &message);
         let answer = answer.await.map_err(|error| self.failed(run, &error))?;
         let state = convert::run_state(answer.state).map_err(|error| self.nonsense(&error))?;
-        if !state.is_terminal() {
-            return Ok(Progress::Active(state));
-        }
-        let outcome = convert::outcome(run, state, answer.outcome);
-        outcome
-            .map(Progress::Ended)
-            .map_err(|error| self.nonsense(&error))
+        Progress::read(run, state, answer.outcome).map_err(|error| self.nonsense(&error))
     }
 
     async fn logs(&self, run: RunId, after: u64) -> Result<LogStream, ExecutorError> {

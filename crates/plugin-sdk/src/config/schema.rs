@@ -3,6 +3,7 @@
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::paths::{Location, LocationSegment};
 use jsonschema::{ValidationError, Validator};
+use rat_config::best_branch;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -225,24 +226,6 @@ fn branches(node: &Value) -> impl Iterator<Item = &Value> {
         .into_iter()
         .filter_map(|name| node.get(name)?.as_array())
         .flatten()
-}
-
-/// The only branch of an alternative that the value was meant for, judged by its type.
-fn best_branch<'a>(
-    at: &Location,
-    context: &'a [Vec<ValidationError<'static>>],
-) -> Option<&'a Vec<ValidationError<'static>>> {
-    let of_another_type = |error: &ValidationError<'_>| {
-        error.instance_path() == at
-            && matches!(
-                error.kind(),
-                Kind::Type { .. } | Kind::Enum { .. } | Kind::Constant { .. }
-            )
-    };
-    let mut fitting = context
-        .iter()
-        .filter(|errors| !errors.iter().any(of_another_type));
-    fitting.next().filter(|_| fitting.next().is_none())
 }
 
 fn wrong_value(path: Vec<Step>, error: &ValidationError<'_>) -> Finding {

@@ -65,12 +65,7 @@ impl Executor for WarmPoolExecutor {
             .await?
             .into_inner();
         let state = convert::run_state(answer.state).map_err(|error| broken(&error))?;
-        if !state.is_terminal() {
-            return Ok(Progress::Active(state));
-        }
-        let outcome =
-            convert::outcome(run, state, answer.outcome).map_err(|error| broken(&error))?;
-        Ok(Progress::Ended(outcome))
+        Progress::read(run, state, answer.outcome).map_err(|error| broken(&error))
     }
 
     async fn logs(&self, run: RunId, after: u64) -> Result<LogStream, Error> {
@@ -135,33 +130,12 @@ fn broken(error: &convert::Error) -> Error {
 /// not take the call. When a connection breaks after the call was sent, tonic says something else
 /// (`CANCELLED`, `UNKNOWN`, `INTERNAL`): then nobody knows.
 fn from_status(run: RunId, status: &Status) -> Error {
-    let executor = NAME.to_owned();
-    let message = format!("{:?}: {}", status.code(), status.message());
-    match status.code() {
-        Code::NotFound => Error::NotFound { executor, run },
-        Code::ResourceExhausted => Error::Exhausted {
-            executor,
-            message: status.message().to_owned(),
-        },
-        Code::Unavailable => Error::Unavailable {
-            executor,
-            message: chain(status),
-        },
-        Code::Cancelled
-        | Code::Unknown
-        | Code::DeadlineExceeded
-        | Code::Aborted
-        | Code::Internal => Error::Interrupted { executor, message },
-        Code::Ok
-        | Code::InvalidArgument
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::DataLoss
-        | Code::Unauthenticated => Error::Rejected { executor, message },
-    }
+    let message = match status.code() {
+        Code::ResourceExhausted => status.message().to_owned(),
+        Code::Unavailable => chain(status),
+        code => format!("{code:?}: {}", status.message()),
+    };
+    Error::answered(NAME.to_owned(), run, status.code(), message)
 }
 
 /// tonic hides why it could not connect in the sources ("tcp connect error" says little).
