@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool};
+use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::pool::Options;
 use crate::{DatabaseUrl, Error};
@@ -49,6 +49,7 @@ pub(crate) async fn open_file(
     let connect = connect_options().filename(path).create_if_missing(false);
     let writing = connect.clone().journal_mode(SqliteJournalMode::Wal);
     let writer = pool_options(options, 1)
+        .before_acquire(|connection, _| Box::pin(is_clean(connection)))
         .connect_with(writing)
         .await
         .map_err(open_error)?;
@@ -85,6 +86,18 @@ fn pool_options(options: &Options, connections: u32) -> SqlitePoolOptions {
         .max_lifetime(None)
         // There is no network between us and the file that could have gone away.
         .test_before_acquire(false)
+}
+
+/// Whether a connection can begin a transaction; one that cannot is replaced.
+///
+/// When a COMMIT fails for want of space, SQLite has ended the transaction by itself; the rollback
+/// that follows fails, and the driver would think for ever that one is open.
+async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback that is under way comes first.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// Creates the file, readable for its owner only, if there is none. SQLite gives the files beside

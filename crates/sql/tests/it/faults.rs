@@ -154,7 +154,8 @@ async fn of_two_deadlocked_transactions_one_is_worth_another_try() {
     let (one, two) = tokio::join!(add(1, 2), add(2, 1));
     one.unwrap();
     two.unwrap();
-    assert_eq!(failures.into_inner(), 1);
+    // The second try may meet the other one again.
+    assert!(failures.into_inner() >= 1);
     let sum = sql!("SELECT CAST(SUM(amount) AS BIGINT) FROM things");
     assert_eq!(pool.fetch_one::<i64>(sum).await.unwrap(), 4);
 }

@@ -61,3 +61,21 @@ async fn the_database_is_in_wal_mode_and_keeps_what_was_committed() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_itself_does_not_stop_those_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = things(&DatabaseUrl::sqlite(folder.path().join("rat.db"))).await;
+    let mut tx = pool.begin().await.unwrap();
+    let insert = || sql!("INSERT OR ROLLBACK INTO things (id) VALUES (1)");
+    tx.execute(insert()).await.unwrap();
+    // As a full disk at the commit does.
+    tx.execute(insert()).await.unwrap_err();
+    drop(tx);
+    pool.ping().await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    tx.execute(insert()).await.unwrap();
+    tx.commit().await.unwrap();
+    let count = pool.fetch_one::<i64>(sql!("SELECT COUNT(*) FROM things"));
+    assert_eq!(count.await.unwrap(), 1);
+}
