@@ -99,6 +99,9 @@ pub(crate) fn client_closed_request() -> StatusCode {
     StatusCode::from_u16(499).expect("499 is within the range of status codes")
 }
 
+/// After how long to try again what there was no room for, where nobody knows better.
+const SOON: Duration = Duration::from_secs(1);
+
 impl Fault {
     /// An error of `kind` with a message for the client.
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
@@ -109,7 +112,7 @@ impl Fault {
             code,
             reason: None,
             message: message.into(),
-            retry_after: None,
+            retry_after: (kind == Kind::ResourceExhausted).then_some(SOON),
             denial: None,
         }
     }

@@ -8,11 +8,16 @@ use crate::fault::Fault;
 /// Metadata in which RAT's services send the stable code of an error.
 const REASON: &str = "rat-reason";
 const LONGEST_REASON: usize = 64;
+/// All places are taken: in a while one is free. Whatever else a service has not enough of, such as
+/// memory, the same request will want again.
+const BUSY: &str = "TOO_MANY_QUERIES";
 
 /// The answer to a request whose call to `service` ended with `status`.
 ///
 /// CANCELLED is what tonic says when a call was never sent, so it means the same as UNAVAILABLE.
 pub(crate) fn fault(service: &str, status: &Status) -> Fault {
+    let reason = reason(status);
+    let is_busy = reason.as_deref() == Some(BUSY);
     let kind = match status.code() {
         Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => {
             Kind::InvalidArgument
@@ -20,7 +25,8 @@ pub(crate) fn fault(service: &str, status: &Status) -> Fault {
         Code::NotFound => Kind::NotFound,
         Code::PermissionDenied => Kind::PermissionDenied,
         Code::DeadlineExceeded => Kind::DeadlineExceeded,
-        Code::ResourceExhausted => Kind::ResourceExhausted,
+        Code::ResourceExhausted if is_busy => Kind::ResourceExhausted,
+        Code::ResourceExhausted => Kind::InvalidArgument,
         Code::Unavailable | Code::Cancelled => Kind::Unavailable,
         Code::Unimplemented => Kind::NotImplemented,
         Code::Ok
@@ -45,7 +51,7 @@ pub(crate) fn fault(service: &str, status: &Status) -> Fault {
         }
         _ => Fault::new(kind, status.message()),
     };
-    match reason(status) {
+    match reason {
         Some(reason) => fault.because(reason),
         None => fault,
     }

@@ -168,6 +168,12 @@ impl QueryService for Behaviour {
                     .insert("rat-reason", "AS_YOU_SAID".parse().unwrap());
                 return Err(status);
             }
+            ["busy"] => {
+                let mut status = Status::resource_exhausted("all places are taken");
+                let reason = "TOO_MANY_QUERIES".parse().unwrap();
+                status.metadata_mut().insert("rat-reason", reason);
+                return Err(status);
+            }
             ["late", "error"] => {
                 let mut messages = messages(1, false);
                 messages.push(Err(Status::resource_exhausted("out of memory")));
