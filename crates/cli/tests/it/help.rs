@@ -118,7 +118,8 @@ fn the_help_of_dev_says_what_it_does() {
               --plugin <COMMAND>  Program of a plugin with its arguments, repeatable: it is started and
                                   watched, too
               --demo <NAME>       Load and run an example project, then keep serving [possible values: tpch]
-              --scale <FACTOR>    Size of the demo's data: 1 is about 1 GB of text [default: 0.1]
+              --scale <FACTOR>    Size of the demo's data, 0.01 to 100: 1 is about 1 GB of text [default:
+                                  0.1]
               --once              Exit when the demo has run instead of serving on; not 0 if anything failed
           -h, --help              Print help (see more with '--help')
 
