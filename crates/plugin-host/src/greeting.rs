@@ -17,6 +17,9 @@ use crate::method;
 use crate::session::Session;
 use crate::text::printable;
 
+/// How long every caller of a new connection waits for what is only good to know.
+const DESCRIBING: Duration = Duration::from_secs(1);
+
 /// What a plugin is told, and asked, at the beginning.
 #[derive(Debug)]
 pub(crate) struct Greeter {
@@ -48,9 +51,10 @@ impl Greeter {
     /// Nothing was said: the connection is of no use.
     pub(crate) async fn greet(&self, session: &Session) -> Result<Greeting, Cause> {
         let deadline = Instant::now() + self.limit;
+        let patience = deadline.min(Instant::now() + DESCRIBING);
         let (configured, described) = tokio::join!(
             timeout_at(deadline, self.configure(session, deadline)),
-            timeout_at(deadline, self.describe(session, deadline)),
+            timeout_at(patience, self.describe(session, patience)),
         );
         let mut greeting = Greeting::default();
         match configured {
