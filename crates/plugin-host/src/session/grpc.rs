@@ -115,9 +115,13 @@ impl Session {
         let mut sender = ready.map_err(|error| self.not_sent(&error))?;
         let sent = sender.send_request(request, false);
         let (answer, mut body) = sent.map_err(|error| self.not_sent(&error))?;
-        body.send_data(frame(message), true)
-            .map_err(|error| self.failed(&error))?;
-        let answer = answer.await.map_err(|error| self.failed(&error))?;
+        let unsent = body.send_data(frame(message), true).err();
+        let answer = match (answer.await, unsent) {
+            (Ok(answer), _) => answer,
+            // Without its message the call cannot have been executed.
+            (Err(_), Some(error)) => return Err(self.not_sent(&error)),
+            (Err(error), None) => return Err(self.failed(&error)),
+        };
         let (head, body) = answer.into_parts();
         check(&head)?;
         if let Some(status) = Status::from_header_map(&head.headers) {

@@ -199,7 +199,12 @@ async fn connections_that_an_ending_plugin_still_takes_cost_no_call() {
             Served::on(taken, &script)
         });
         let (answer, _served) = tokio::join!(rig.authenticate("good"), successor);
-        assert!(answer.is_ok(), "{config}: {answer:?}");
+        let metrics = rig.host.metrics().encode();
+        let calls: Vec<_> = metrics
+            .lines()
+            .filter(|line| line.contains("code="))
+            .collect();
+        assert!(answer.is_ok(), "{config}: {answer:?}: {calls:#?}");
         assert_eq!(rig.slot(Slot::Auth).holder, Holder::Plugin);
         rig.stop().await;
     }

@@ -33,6 +33,9 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
+/// How long the death of a plugin may take.
+const ENDING: Duration = Duration::from_secs(5);
+
 pub(crate) const FAR: i64 = 32_503_680_000;
 
 /// What a batch is answered with, from its right verdicts.
@@ -349,7 +352,11 @@ impl Served {
 
     /// Every connection breaks off.
     pub(crate) fn kill(mut self) {
-        self.end();
+        if let Some(runtime) = self.runtime.take() {
+            // On a thread that may wait: once this returns nothing of it is left.
+            let ended = std::thread::spawn(move || runtime.shutdown_timeout(ENDING));
+            ended.join().unwrap();
+        }
     }
 
     fn end(&mut self) {
