@@ -209,6 +209,13 @@ impl Error {
         }
     }
 
+    pub(crate) fn read(table: &TableIdent, source: iceberg::Error) -> Self {
+        Self::Read {
+            table: table.clone(),
+            source: Box::new(source),
+        }
+    }
+
     /// Whether the same call may succeed in a moment, because nothing was wrong with it.
     pub(crate) fn is_transient(&self) -> bool {
         match self {

@@ -1,5 +1,6 @@
 //! Reading the data files of a snapshot, as a DataFusion plan node.
 
+mod layout;
 mod split;
 
 use std::any::Any;
@@ -7,7 +8,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef as ArrowSchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
@@ -28,6 +28,7 @@ use iceberg::table::Table;
 use rat_types::TableIdent;
 
 use crate::Error;
+use layout::Layout;
 use split::{rows_in, split};
 
 /// Bytes of the type that has no fixed width, for estimates.
@@ -122,13 +123,6 @@ impl LakeScan {
         metrics: BaselineMetrics,
     ) -> DataFusionResult<SendableRecordBatchStream> {
         let table = self.plan.ident.clone();
-        let failed = move |source| {
-            let table = table.clone();
-            DataFusionError::from(Error::Read {
-                table,
-                source: Box::new(source),
-            })
-        };
         let reader = self
             .plan
             .table
@@ -136,15 +130,25 @@ impl LakeScan {
             .with_data_file_concurrency_limit(1)
             .with_batch_size(context.session_config().batch_size())
             .build();
-        let tasks = stream::iter(files.into_iter().map(Ok)).boxed();
-        let batches = reader.read(tasks).map_err(&failed)?.stream();
-        let schema = self.plan.schema.clone();
-        let batches = batches.map_err(failed).map(move |batch| {
-            let batch = relabel(&batch?, &schema)?;
-            metrics.record_output(batch.num_rows());
-            Ok::<_, DataFusionError>(batch)
+        let (io, schema) = (self.plan.table.file_io().clone(), self.plan.schema.clone());
+        let batches = stream::iter(files).then(move |file| {
+            let (io, schema, reader) = (io.clone(), schema.clone(), reader.clone());
+            let (table, metrics) = (table.clone(), metrics.clone());
+            async move {
+                let layout = Layout::of(&io, &table, file).await?;
+                let failed = move |source| DataFusionError::from(Error::read(&table, source));
+                let task = stream::iter([Ok(layout.task.clone())]).boxed();
+                let batches = reader.read(task).map_err(&failed)?.stream();
+                let batches = batches.map_err(failed).map(move |batch| {
+                    let batch = layout.apply(&batch?, &schema)?;
+                    metrics.record_output(batch.num_rows());
+                    Ok::<_, DataFusionError>(batch)
+                });
+                Ok::<_, DataFusionError>(batches)
+            }
         });
         let schema = self.plan.schema.clone();
+        let batches = batches.try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 
@@ -332,22 +336,4 @@ fn narrowest(schema: &iceberg::spec::Schema) -> i32 {
         .iter()
         .min_by_key(|field| width(field))
         .map_or(0, |field| field.id)
-}
-
-/// Gives a batch exactly the declared schema: without field ids, also in nested types.
-fn relabel(batch: &RecordBatch, schema: &ArrowSchemaRef) -> DataFusionResult<RecordBatch> {
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for (column, field) in batch.columns().iter().zip(schema.fields()) {
-        if column.data_type() == field.data_type() {
-            columns.push(column.clone());
-        } else {
-            columns.push(cast(column, field.data_type())?);
-        }
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(
-        schema.clone(),
-        columns,
-        &options,
-    )?)
 }

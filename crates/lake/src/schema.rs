@@ -25,10 +25,12 @@
 mod coerce;
 mod evolve;
 mod mapping;
+mod shape;
 
 pub use coerce::Coercion;
 pub use evolve::{Evolution, evolve};
 pub use mapping::{table_schema, type_of, without_ids};
+pub(crate) use shape::{Shape, Source};
 
 use rat_types::Kind;
 

@@ -9,7 +9,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::TableType;
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
@@ -82,10 +82,7 @@ impl LakeTable {
             table: ident.clone(),
             what,
         };
-        let unreadable = |source| Error::Read {
-            table: ident.clone(),
-            source: Box::new(source),
-        };
+        let unreadable = |source| Error::read(&ident, source);
         let snapshot = match at {
             At::Main => metadata.current_snapshot().cloned(),
             At::Branch(name) => {
@@ -271,13 +268,7 @@ impl TableProvider for LakeTable {
         let files = self
             .files(predicate, &self.field_ids(&projection))
             .await
-            .map_err(|source| {
-                let table = self.ident.clone();
-                DataFusionError::from(Error::Read {
-                    table,
-                    source: Box::new(source),
-                })
-            })?;
+            .map_err(|source| Error::read(&self.ident, source))?;
         let plan = Plan {
             ident: self.ident.clone(),
             table: self.table.clone(),

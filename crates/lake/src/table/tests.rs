@@ -595,3 +595,5 @@ async fn a_table_with_deletion_vectors_is_refused_by_name() {
     );
     assert_eq!(error.reason(), "TABLE_UNSUPPORTED");
 }
+
+mod columns;
