@@ -131,6 +131,7 @@ fn runner(settings: &Settings) -> wire::Runner {
         memory_limit: word(format_size(runner.memory_limit)),
         run_timeout: word(format_duration(runner.run_timeout)),
         quality_test_timeout: word(format_duration(runner.quality_test_timeout)),
+        drain_timeout: word(format_duration(runner.drain_timeout)),
         keep_results: word(format_duration(runner.keep_results)),
         log_lines: runner.log_lines.get(),
         temp_dir: runner.temp_dir.as_ref().map(|path| word(path.display())),

@@ -61,6 +61,7 @@ pub const ENVIRONMENT: &[EnvVar] = &[
         "RAT_RUNNER_QUALITY_TEST_TIMEOUT",
         "runner.quality_test_timeout",
     ),
+    variable("RAT_RUNNER_DRAIN_TIMEOUT", "runner.drain_timeout"),
     variable("RAT_RUNNER_KEEP_RESULTS", "runner.keep_results"),
     variable("RAT_RUNNER_LOG_LINES", "runner.log_lines"),
     variable("RAT_RUNNER_TEMP_DIR", "runner.temp_dir"),

@@ -134,6 +134,8 @@ pub struct Runner {
     pub run_timeout: Duration,
     /// Time that one quality test may take.
     pub quality_test_timeout: Duration,
+    /// Time that runs have to end when the runner is asked to end.
+    pub drain_timeout: Duration,
     /// Time for which a finished run is remembered.
     pub keep_results: Duration,
     /// Lines of log kept per run.

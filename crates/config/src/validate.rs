@@ -216,6 +216,7 @@ fn runner(wire: &wire::Runner, check: &mut Checker) -> Option<Runner> {
     let run_timeout = check.duration(&at("run_timeout"), &wire.run_timeout);
     let quality_test_timeout =
         check.duration(&at("quality_test_timeout"), &wire.quality_test_timeout);
+    let drain_timeout = check.duration(&at("drain_timeout"), &wire.drain_timeout);
     let keep_results = check.duration(&at("keep_results"), &wire.keep_results);
     let log_lines = check.count(&at("log_lines"), wire.log_lines);
     let temp_dir = match &wire.temp_dir {
@@ -231,6 +232,7 @@ fn runner(wire: &wire::Runner, check: &mut Checker) -> Option<Runner> {
         memory_limit: memory_limit?,
         run_timeout: run_timeout?,
         quality_test_timeout: quality_test_timeout?,
+        drain_timeout: drain_timeout?,
         keep_results: keep_results?,
         log_lines: log_lines?,
         temp_dir: temp_dir?,

@@ -257,6 +257,10 @@ pub(crate) struct Runner {
     /// Time that one quality test may take.
     /// Default: `1m`. Since v0.1.
     pub(crate) quality_test_timeout: DurationText,
+    /// Time that runs have to end when the runner is asked to end, for example by an upgrade.
+    /// What still executes then fails with `RUNNER_STOPPED`.
+    /// Default: `5m`. Since v0.1.
+    pub(crate) drain_timeout: DurationText,
     /// Time for which the runner remembers a finished run, for a ratd that was away meanwhile.
     /// Default: `1h`. Since v0.1.
     pub(crate) keep_results: DurationText,
@@ -278,6 +282,7 @@ impl Default for Runner {
             memory_limit: "2GiB".into(),
             run_timeout: "1h".into(),
             quality_test_timeout: "1m".into(),
+            drain_timeout: "5m".into(),
             keep_results: "1h".into(),
             log_lines: 10_000,
             temp_dir: None,

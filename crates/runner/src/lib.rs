@@ -25,6 +25,7 @@ use rat_engine::{Engine, EngineConfig};
 use rat_proto::runner::v1::runner_service_server::RunnerServiceServer;
 use rat_service::runtime::{Failure, Process};
 use rat_service::{grpc, listen};
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use error::Error;
@@ -45,7 +46,7 @@ const LARGEST_REQUEST: usize = 64 << 20;
 /// # Errors
 /// The address cannot be bound, or the engine cannot be set up.
 pub async fn serve(settings: Settings, process: Process) -> Result<(), Failure> {
-    let drain = settings.server.shutdown_timeout;
+    let grace = settings.server.shutdown_timeout;
     let threads = Arc::new(EngineThreads::new(engine(&settings)?));
     let pool = Pool::new(PoolConfig::from(&settings.runner), threads);
     let listener = listen::bind(&settings.runner.address, Some(SOCKET)).await?;
@@ -63,8 +64,17 @@ pub async fn serve(settings: Settings, process: Process) -> Result<(), Failure> 
             .set_not_serving::<RunnerServiceServer<Service>>()
             .await;
     };
-    let server = grpc::serve(listener, routes, drain, shutdown.clone());
-    tokio::join!(pool.run(shutdown.clone(), drain), server, announce);
+    // ratd asks for the runs that are being waited for.
+    let ended = CancellationToken::new();
+    let server = grpc::serve(listener, routes, grace, ended.clone());
+    let runs = async {
+        pool.run(shutdown.clone()).await;
+        let drained = pool.drain(settings.runner.drain_timeout);
+        process.stopping("waiting for runs to end", drained).await;
+        pool.stop(grace).await;
+        ended.cancel();
+    };
+    tokio::join!(runs, server, announce);
     Ok(())
 }
 

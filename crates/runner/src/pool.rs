@@ -150,8 +150,8 @@ impl Pool {
         Ok(record.status())
     }
 
-    /// Executes runs until `shutdown`, then stops them and waits for at most `drain`.
-    pub async fn run(&self, shutdown: CancellationToken, drain: Duration) {
+    /// Executes runs until `shutdown`. After it come [`Pool::drain`] and [`Pool::stop`].
+    pub async fn run(&self, shutdown: CancellationToken) {
         let mut sweep =
             tokio::time::interval(self.shared.config.keep_results.clamp(SHORTEST_SWEEP, SWEEP));
         loop {
@@ -161,7 +161,6 @@ impl Pool {
                 () = self.next() => {}
             }
         }
-        self.stop(drain).await;
     }
 
     /// Starts the next run when there is one and a slot for it.
@@ -250,24 +249,39 @@ impl Pool {
         }
     }
 
-    async fn stop(&self, drain: Duration) {
-        let (waiting, known) = {
+    /// Takes no more runs, gives up those that wait, and lets those that execute end within
+    /// `limit`.
+    pub async fn drain(&self, limit: Duration) {
+        let waiting = {
             let mut runs = self.runs();
             runs.stopping = true;
-            (
-                std::mem::take(&mut runs.waiting),
-                runs.known.values().cloned().collect::<Vec<_>>(),
-            )
+            let waiting = std::mem::take(&mut runs.waiting);
+            for record in &waiting {
+                runs.known.remove(&record.run_id());
+            }
+            waiting.len()
         };
-        if !waiting.is_empty() {
+        if waiting > 0 {
             // ratd learns that they are unknown here and submits them again.
-            tracing::warn!(runs = waiting.len(), "waiting runs are given up");
+            tracing::warn!(runs = waiting, "waiting runs are given up");
         }
+        let executing = self.runs().executing;
+        if executing > 0 {
+            tracing::info!(runs = executing, ?limit, "waiting for runs to end");
+        }
+        self.shared.tasks.close();
+        // What is left is stopped; it says so itself.
+        let _ = tokio::time::timeout(limit, self.shared.tasks.wait()).await;
+    }
+
+    /// Stops what still executes, and waits for at most `grace`.
+    pub async fn stop(&self, grace: Duration) {
+        let known: Vec<_> = self.runs().known.values().cloned().collect();
         for record in known {
             record.cancellation().cancel();
         }
         self.shared.tasks.close();
-        if tokio::time::timeout(drain, self.shared.tasks.wait())
+        if tokio::time::timeout(grace, self.shared.tasks.wait())
             .await
             .is_err()
         {

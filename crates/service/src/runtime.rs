@@ -120,6 +120,13 @@ impl Process {
         notify::alive();
     }
 
+    /// Waits for a part of the end that may take long, telling systemd meanwhile that it goes on:
+    /// for as long as `work` takes, the unit's stop time-out is extended.
+    pub async fn stopping<F: Future>(&self, what: &str, work: F) -> F::Output {
+        notify::status(what);
+        notify::extending(work).await
+    }
+
     /// Waits for a part of the start that may take long, telling systemd meanwhile that it goes
     /// on: for as long as `work` takes, the unit's start time-out is extended.
     pub async fn starting<F: Future>(&self, what: &str, work: F) -> F::Output {

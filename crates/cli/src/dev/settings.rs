@@ -202,6 +202,8 @@ fn own(folder: &Folder) -> Result<Vec<Own>> {
         own("database.url", format!("sqlite:{path}/rat.db")),
         own("storage.url", url.as_str().to_owned()),
         own("runner.address", socket("runner.sock")),
+        // Whoever ends a development server does not wait for it.
+        own("runner.drain_timeout", "1s".to_owned()),
         own("ratq.address", socket("ratq.sock")),
         own("log.format", "text".to_owned()),
     ])

@@ -43,6 +43,7 @@ fn the_community_defaults_are_these() {
           memory_limit: 2GiB
           run_timeout: 1h
           quality_test_timeout: 1m
+          drain_timeout: 5m
           keep_results: 1h
           log_lines: 10000
           temp_dir: null

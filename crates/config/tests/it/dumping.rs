@@ -65,6 +65,7 @@ fn every_value_is_shown_and_no_secret() {
           memory_limit: 2GiB
           run_timeout: 1h
           quality_test_timeout: 1m
+          drain_timeout: 5m
           keep_results: 1h
           log_lines: 10000
           temp_dir: /var/tmp/rat

@@ -35,7 +35,7 @@ plugins:
             rat.yaml:6:1: url: unknown key; did you mean `database.url` or `storage.url`?
             rat.yaml:7:1: edition: unknown key; possible here: auth, catalog, database, log, plugin_health, plugins, ratq, runner, scheduler, server, storage
             rat.yaml:8:1: plugin: unknown key; did you mean `plugins`?
-            rat.yaml:10:3: runner.bananas: unknown key; possible here: address, keep_results, log_lines, memory_limit, quality_test_timeout, queue, run_timeout, slots, temp_dir
+            rat.yaml:10:3: runner.bananas: unknown key; possible here: address, drain_timeout, keep_results, log_lines, memory_limit, quality_test_timeout, queue, run_timeout, slots, temp_dir
             rat.yaml:12:3: plugins.authn: unknown key; did you mean `auth`?
             rat.yaml:13:38: plugins.auth.adress: unknown key; did you mean `address`?
             rat.yaml:13:55: plugins.auth.tls: is only used with an https:// address

@@ -154,6 +154,30 @@ async fn stopping_the_runner_stops_its_runs_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_run_ends_before_the_runner_does() {
+    let mut fixture = start(limits()).await;
+    let run = fixture.run("slow").await;
+    assert_eq!(fixture.next_start().await, run);
+    let waits = fixture.run("quick").await;
+    fixture.shutdown.cancel();
+    // ratd submits what waited again, when there is another runner.
+    let given_up = async {
+        while fixture.status(waits).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, given_up).await.unwrap();
+    let late = fixture.request("quick");
+    let refused = fixture.submit(&late).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(fixture.next_told().await.outcome.state, RunState::Succeeded);
+    tokio::time::timeout(PATIENCE, &mut fixture.pool)
+        .await
+        .expect("the pool ends")
+        .unwrap();
+}
+
+#[tokio::test]
 async fn ended_runs_are_forgotten_after_a_while() {
     let config = PoolConfig {
         keep_results: Duration::from_millis(20),

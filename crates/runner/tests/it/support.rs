@@ -33,7 +33,7 @@ use tonic::transport::Channel;
 /// Limit for anything that a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the stand-in does is the pipeline's name: `quick`, `blocked` or `broken`.
+/// What the stand-in does is the pipeline's name: `quick`, `slow`, `blocked` or `broken`.
 struct StandIn {
     started: mpsc::UnboundedSender<RunId>,
 }
@@ -58,6 +58,10 @@ impl Execute for StandIn {
                     RunState::Cancelled
                 }
                 "broken" => return None,
+                "slow" => {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    RunState::Succeeded
+                }
                 _ => RunState::Succeeded,
             };
             observer.log(LogLevel::Info, "it ends".to_owned());
@@ -75,6 +79,9 @@ impl Execute for StandIn {
         })
     }
 }
+
+/// How long runs may go on after the end was asked for: longer than a slow one takes.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// What ratd was told.
 pub(crate) struct Told {
@@ -137,15 +144,17 @@ pub(crate) async fn start_with(
     let service = RunnerServiceServer::new(Service::new(pool.clone()));
     let address = Address::Unix(folder.path().join("runner.sock"));
     let listener = listen::bind(&address, None).await.unwrap();
-    let drain = Duration::from_secs(5);
-    tokio::spawn(grpc::serve(
-        listener,
-        Routes::new(service),
-        drain,
-        shutdown.clone(),
-    ));
+    let grace = Duration::from_secs(5);
+    let ended = CancellationToken::new();
+    let routes = Routes::new(service);
+    tokio::spawn(grpc::serve(listener, routes, grace, ended.clone()));
     let running = shutdown.clone();
-    let pool = tokio::spawn(async move { pool.run(running, drain).await });
+    let pool = tokio::spawn(async move {
+        pool.run(running).await;
+        pool.drain(DRAIN).await;
+        pool.stop(grace).await;
+        ended.cancel();
+    });
 
     let client = RunnerServiceClient::new(grpc::channel(&address).unwrap());
     Fixture {
