@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{Schema as ArrowSchema, SchemaRef as ArrowSchemaRef};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef as ArrowSchemaRef};
+use arrow::error::ArrowError;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::Schema;
 
-use super::{SchemaError, invalid};
+use super::{SchemaError, Shape, Source, invalid};
 
 /// Brings batches of one schema into the form in which a table's files are written: the table's
 /// columns in the table's order, with Iceberg's types and field ids.
 #[derive(Debug, Clone)]
 pub struct Coercion {
     target: ArrowSchemaRef,
-    /// For each column of the target, where it is in the source.
-    sources: Vec<Option<usize>>,
+    /// For each column of the target, where it comes from.
+    sources: Vec<Source>,
 }
 
 impl Coercion {
@@ -40,7 +40,10 @@ impl Coercion {
         let sources = target
             .fields()
             .iter()
-            .map(|field| find(field.name()))
+            .map(|field| match find(field.name()) {
+                Some(place) => Source::Column(place, Shape::by_place(field.data_type())),
+                None => Source::Constant(None),
+            })
             .collect();
         Ok(Self {
             target: Arc::new(target),
@@ -58,51 +61,55 @@ impl Coercion {
     /// # Errors
     /// A value that the table's type cannot hold: nothing is silently replaced by null.
     pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, SchemaError> {
-        let strict = CastOptions {
-            safe: false,
-            ..CastOptions::default()
-        };
+        let rows = batch.num_rows();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.sources.len());
         for (field, source) in self.target.fields().iter().zip(&self.sources) {
-            let failed = |source| SchemaError::Cast {
-                column: field.name().clone(),
-                target: field.data_type().to_string(),
-                source,
-            };
-            let column = match source {
-                Some(index) => cast_with_options(batch.column(*index), field.data_type(), &strict)
-                    .map_err(failed)?,
-                None => new_null_array(field.data_type(), batch.num_rows()),
-            };
+            let column = source.take(batch.columns(), field.data_type(), rows);
+            let column = column.map_err(|source| unfit(field, source))?;
             if !field.is_nullable() && column.null_count() > 0 {
                 let message = "a null in a required column".to_owned();
-                return Err(failed(arrow::error::ArrowError::InvalidArgumentError(
-                    message,
-                )));
+                return Err(unfit(field, ArrowError::InvalidArgumentError(message)));
             }
             columns.push(column);
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.target.clone(), columns, &options).map_err(
-            |source| SchemaError::Cast {
-                column: String::new(),
-                target: "of the table".to_owned(),
-                source,
+            |source| {
+                let names = self
+                    .target
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().as_str());
+                SchemaError::Cast {
+                    column: names.collect::<Vec<_>>().join(", "),
+                    target: "of the table".to_owned(),
+                    source,
+                }
             },
         )
+    }
+}
+
+fn unfit(field: &Field, source: ArrowError) -> SchemaError {
+    SchemaError::Cast {
+        column: field.name().clone(),
+        target: field.data_type().to_string(),
+        source,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        Array, AsArray, DictionaryArray, Int32Array, Int64Array, ListArray, MapArray, NullArray,
-        StringArray, StringViewArray, StructArray, TimestampMillisecondArray,
-        TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
+        Array, AsArray, DictionaryArray, FixedSizeListArray, Int32Array, Int64Array,
+        LargeListArray, ListArray, MapArray, NullArray, StringArray, StringViewArray, StructArray,
+        TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
     };
+    use arrow::buffer::OffsetBuffer;
     use arrow::datatypes::{
-        DataType, Decimal128Type, Field, Fields, Int32Type, TimestampMicrosecondType,
+        DataType, Decimal128Type, Fields, Int32Type, Int64Type, TimestampMicrosecondType,
     };
+    use arrow::util::display::array_value_to_string;
 
     use super::super::table_schema;
     use super::*;
@@ -190,6 +197,58 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_a_fixed_size_become_lists_at_every_depth() {
+        let pairs = |values: Vec<Option<[i64; 2]>>| {
+            let values = values
+                .into_iter()
+                .map(|pair| pair.map(|pair| pair.map(Some)));
+            FixedSizeListArray::from_iter_primitive::<Int64Type, _, _>(values, 2)
+        };
+        let three = pairs(vec![Some([1, 2]), None, Some([5, 6])]);
+        let strict = Arc::new(Field::new("item", DataType::Int64, false));
+        let values = Arc::new(Int64Array::from_iter_values(1..=6));
+        let strict = FixedSizeListArray::new(strict, 2, values, None);
+        let element = Arc::new(Field::new("item", three.data_type().clone(), true));
+        let squares = FixedSizeListArray::new(element, 1, Arc::new(three.clone()), None);
+        let element = Arc::new(Field::new("item", three.data_type().clone(), true));
+        let offsets = OffsetBuffer::new(vec![0, 2, 2, 3].into());
+        let large = LargeListArray::new(element, offsets, Arc::new(three.clone()), None);
+        let fields = Fields::from(vec![Field::new("p", three.data_type().clone(), true)]);
+        let inside = StructArray::new(fields, vec![Arc::new(three.clone())], None);
+        let wider = pairs(vec![Some([9, 9]), Some([1, 2]), None, Some([5, 6])]);
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("pair", Arc::new(three)),
+            ("strict", Arc::new(strict)),
+            ("squares", Arc::new(squares)),
+            ("large", Arc::new(large)),
+            ("inside", Arc::new(inside)),
+            ("slice", Arc::new(wider.slice(1, 3))),
+        ];
+        let batch = coerced(&batch(columns)).unwrap();
+        let shown = |column: usize| {
+            let show = |row| array_value_to_string(batch.column(column), row).unwrap();
+            (0..3).map(show).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(shown(0), "[1, 2]  [5, 6]");
+        assert_eq!(shown(1), "[1, 2] [3, 4] [5, 6]");
+        assert_eq!(shown(2), "[[1, 2]] [] [[5, 6]]");
+        assert_eq!(shown(3), "[[1, 2], ] [] [[5, 6]]");
+        assert_eq!(shown(4), "{p: [1, 2]} {p: } {p: [5, 6]}");
+        assert_eq!(shown(5), "[1, 2]  [5, 6]");
+        assert_eq!(batch.column(2).as_list::<i32>().value(1).len(), 1, "a null");
+    }
+
+    #[test]
+    fn a_value_inside_that_does_not_fit_is_an_error_that_names_the_column() {
+        let late = TimestampSecondArray::from(vec![i64::MAX / 10]);
+        let element = Arc::new(Field::new("item", late.data_type().clone(), true));
+        let late = FixedSizeListArray::new(element, 1, Arc::new(late), None);
+        let error = coerced(&batch(vec![("late", Arc::new(late))])).unwrap_err();
+        assert_eq!(error.reason(), "SCHEMA_VALUE_OUT_OF_RANGE");
+        assert!(error.to_string().contains("\"late\""), "{error}");
+    }
+
+    #[test]
     fn a_value_that_does_not_fit_is_an_error_that_names_the_column() {
         let late = TimestampSecondArray::from(vec![i64::MAX / 10]);
         let error = coerced(&batch(vec![("late", Arc::new(late))])).unwrap_err();
@@ -208,13 +267,7 @@ mod tests {
         let coercion = Coercion::new(&incoming.schema(), &schema).unwrap();
         let batch = coercion.apply(&incoming).unwrap();
         assert_eq!(batch.schema().field(0).metadata()["PARQUET:field_id"], "1");
-        assert_eq!(
-            batch
-                .column(0)
-                .as_primitive::<arrow::datatypes::Int64Type>()
-                .value(0),
-            7
-        );
+        assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), 7);
         assert!(batch.column(1).is_null(0));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Arrow's own cast pairs the fields of two structs by name, or by position where not all names
 //! are found. Iceberg knows a field by its id: neither the name nor the place says which it is.
+//! And a list of a fixed size keeps the name of its element there, so that it fits no table.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use arrow::array::{
     StructArray, UInt32Array, new_null_array,
 };
 use arrow::compute::{CastOptions, cast_with_options, take};
-use arrow::datatypes::{DataType, Fields};
+use arrow::datatypes::{DataType, FieldRef, Fields};
 use arrow::error::ArrowError;
 use iceberg::spec::{Literal, NestedField, NestedFieldRef, PrimitiveLiteral, Type};
 
@@ -58,6 +59,28 @@ impl Shape {
         }
     }
 
+    /// To `target`, from a type with as many fields in the same order.
+    pub(super) fn by_place(target: &DataType) -> Self {
+        match target {
+            DataType::Struct(fields) => {
+                let source = |(place, field): (usize, &FieldRef)| {
+                    Source::Column(place, Self::by_place(field.data_type()))
+                };
+                Self::Struct(fields.iter().enumerate().map(source).collect())
+            }
+            DataType::List(element) => Self::List(Box::new(Self::by_place(element.data_type()))),
+            DataType::Map(entries, _) => match entries.data_type() {
+                DataType::Struct(fields) if fields.len() == 2 => {
+                    let [key, value] =
+                        [0, 1].map(|place: usize| Self::by_place(fields[place].data_type()));
+                    Self::Map(Box::new((key, value)))
+                }
+                _ => Self::Value,
+            },
+            _ => Self::Value,
+        }
+    }
+
     /// `array` as an array of `target`.
     ///
     /// # Errors
@@ -68,8 +91,12 @@ impl Shape {
         array: &ArrayRef,
         target: &DataType,
     ) -> Result<ArrayRef, ArrowError> {
-        if *array.data_type() == DataType::Null {
-            return Ok(new_null_array(target, array.len()));
+        match array.data_type() {
+            DataType::Null => return Ok(new_null_array(target, array.len())),
+            DataType::Dictionary(_, values) if target.is_nested() => {
+                return self.apply(&strict_cast(array, values)?, target);
+            }
+            _ => {}
         }
         match (self, target) {
             (Self::Struct(sources), DataType::Struct(fields)) => {
@@ -83,9 +110,7 @@ impl Shape {
                 Ok(Arc::new(array))
             }
             (Self::List(element), DataType::List(field)) => {
-                let array = array
-                    .as_list_opt::<i32>()
-                    .ok_or_else(|| unlike(array.as_ref(), target))?;
+                let array = list(array).ok_or_else(|| unlike(array.as_ref(), target))??;
                 let values = element.apply(array.values(), field.data_type())?;
                 let (offsets, nulls) = (array.offsets().clone(), array.nulls().cloned());
                 let array = ListArray::try_new(field.clone(), offsets, values, nulls)?;
@@ -172,6 +197,20 @@ fn fields_from(
     fields
         .map(|(source, field)| source.take(columns, field.data_type(), rows))
         .collect()
+}
+
+/// An array of lists, however long; `None` if it is something else.
+fn list(array: &ArrayRef) -> Option<Result<ListArray, ArrowError>> {
+    match array.data_type() {
+        DataType::FixedSizeList(..) => array
+            .as_fixed_size_list_opt()
+            .map(|array| Ok(array.clone().into())),
+        DataType::LargeList(element) => {
+            let cast = strict_cast(array, &DataType::List(element.clone()));
+            Some(cast.map(|array| array.as_list().clone()))
+        }
+        _ => array.as_list_opt().map(|array| Ok(array.clone())),
+    }
 }
 
 /// A cast that never makes a null of a value.

@@ -88,6 +88,21 @@ async fn a_stream_that_fails_leaves_no_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_of_a_fixed_size_are_written_and_read_as_lists() {
+    use arrow::array::FixedSizeListArray;
+    use arrow::datatypes::Int64Type;
+    let lake = Lake::new();
+    let pairs = [Some([Some(1), None]), None, Some([Some(3), Some(4)])];
+    let pairs = FixedSizeListArray::from_iter_primitive::<Int64Type, _, _>(pairs, 2);
+    let batch = RecordBatch::try_from_iter([("c", Arc::new(pairs) as ArrayRef)]).unwrap();
+    let table = lake.table_with(batch).await;
+    assert_eq!(
+        lake.query(&table, "SELECT c FROM t").await,
+        "[1, ]\n\n[3, 4]"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_writer_leaves_no_file() {
     let lake = Lake::new().with_row_groups(1000);
     let batch = numbers(0..5000);
