@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rat_iceberg::storage::is_full;
 use rat_types::{InvalidName, Kind, TableIdent};
 
 use crate::{Denial, ExternalError};
@@ -274,6 +275,7 @@ impl Error {
             Self::Unsupported { .. } => "CATALOG_UNSUPPORTED",
             Self::Busy { .. } => "TABLE_BUSY",
             Self::Location(error) => error.reason(),
+            Self::Storage { source, .. } if is_full(source) => "STORAGE_FULL",
             Self::Storage { .. } => "TABLE_STORAGE",
             Self::Snapshot { source, .. } => source.reason(),
             Self::Damaged { .. } => "TABLE_DAMAGED",

@@ -25,6 +25,8 @@ pub use summary::{READ_SNAPSHOT_PROPERTY, RUN_ID_PROPERTY, Totals};
 use iceberg::spec::FormatVersion;
 use rat_types::Kind;
 
+use crate::storage::is_full;
+
 /// A snapshot could not be read or composed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -114,6 +116,11 @@ impl Error {
             Self::FormatVersion { .. } | Self::Partitioned { .. } => Kind::NotImplemented,
             Self::UnknownSnapshot { .. } | Self::NotAnAppend { .. } => Kind::Conflict,
             Self::OutsideFolder { .. } => Kind::PermissionDenied,
+            Self::WriteManifest { source, .. } | Self::WriteManifestList { source, .. }
+                if is_full(source) =>
+            {
+                Kind::ResourceExhausted
+            }
             Self::UnknownSpec { .. }
             | Self::ReadManifestList { .. }
             | Self::ReadManifest { .. }
@@ -132,7 +139,12 @@ impl Error {
             Self::NotAnAppend { .. } => "SNAPSHOT_NOT_AN_APPEND",
             Self::OutsideFolder { .. } => "PATH_OUTSIDE_TABLE",
             Self::ReadManifestList { .. } | Self::ReadManifest { .. } => "MANIFEST_UNREADABLE",
-            Self::WriteManifest { .. } | Self::WriteManifestList { .. } => "MANIFEST_NOT_WRITTEN",
+            Self::WriteManifest { source, .. } | Self::WriteManifestList { source, .. } => {
+                match is_full(source) {
+                    true => "STORAGE_FULL",
+                    false => "MANIFEST_NOT_WRITTEN",
+                }
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ use iceberg::io::{
 use serde::{Deserialize, Serialize};
 
 pub use atomic::{AtomicFile, Existing};
-pub use error::{Error, Obstacle, cause, is_not_found};
+pub use error::{Error, Obstacle, cause, is_full, is_not_found};
 pub use location::{LocationError, local_path, location_of};
 pub use walk::{files_below, remove_unfinished};
 

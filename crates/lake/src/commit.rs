@@ -144,7 +144,8 @@ impl Change<'_> {
             Base::Pinned(base) if base == main || base == head => base,
             Base::Pinned(_) => return Err(self.conflict("what the rows replace has changed")),
         };
-        let snapshot = producer.produce(current, base).await?;
+        let snapshot = producer.produce(current, base).await;
+        let snapshot = snapshot.map_err(|error| Error::composed(self.ident, error))?;
 
         let r#ref = self.branch.to_owned();
         let mut requirements = vec![

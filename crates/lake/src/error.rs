@@ -1,6 +1,7 @@
 //! What can go wrong between a client and the lake.
 
 use datafusion::error::DataFusionError;
+use rat_iceberg::{snapshot, storage};
 use rat_types::{Kind, TableIdent};
 
 use crate::schema::SchemaError;
@@ -130,7 +131,7 @@ pub enum Error {
     Schema(#[from] SchemaError),
     /// The snapshot could not be composed or read.
     #[error(transparent)]
-    Snapshot(#[from] rat_iceberg::snapshot::Error),
+    Snapshot(#[from] snapshot::Error),
     /// The query that was to be written failed; the fault is not the writer's.
     #[error("failed to compute the rows for table {table}")]
     Input {
@@ -148,6 +149,14 @@ pub enum Error {
         /// Why.
         #[source]
         source: Box<iceberg::Error>,
+    },
+    /// Make room. What was written is removed again.
+    #[error(
+        "no space is left for table {table}: make room on the disk of the lake, then try again"
+    )]
+    StorageFull {
+        /// The table.
+        table: TableIdent,
     },
     /// The storage failed. What was written is removed again.
     #[error("failed to write data files of table {table}")]
@@ -181,6 +190,7 @@ impl Error {
             Self::Unsupported { .. } => Kind::NotImplemented,
             Self::Schema(error) => error.kind(),
             Self::Snapshot(error) => error.kind(),
+            Self::StorageFull { .. } => Kind::ResourceExhausted,
             Self::Client { .. } | Self::Read { .. } | Self::Write { .. } => Kind::Internal,
         }
     }
@@ -205,6 +215,7 @@ impl Error {
             Self::Snapshot(error) => error.reason(),
             Self::Input { .. } => "INPUT_FAILED",
             Self::Read { .. } => "TABLE_UNREADABLE",
+            Self::StorageFull { .. } => "STORAGE_FULL",
             Self::Write { .. } => "TABLE_NOT_WRITTEN",
         }
     }
@@ -214,6 +225,25 @@ impl Error {
             table: table.clone(),
             source: Box::new(source),
         }
+    }
+
+    pub(crate) fn write(table: &TableIdent, source: iceberg::Error) -> Self {
+        let table = table.clone();
+        if let Some(cause) = storage::cause(&source).filter(|_| storage::is_full(&source)) {
+            tracing::error!(%table, error = %cause, "no space is left");
+            return Self::StorageFull { table };
+        }
+        let source = Box::new(source);
+        Self::Write { table, source }
+    }
+
+    pub(crate) fn composed(table: &TableIdent, error: snapshot::Error) -> Self {
+        if error.kind() == Kind::ResourceExhausted {
+            tracing::error!(%table, %error, "no space is left");
+            let table = table.clone();
+            return Self::StorageFull { table };
+        }
+        error.into()
     }
 
     /// Whether the same call may succeed in a moment, because nothing was wrong with it.
@@ -229,5 +259,59 @@ impl Error {
 impl From<Error> for DataFusionError {
     fn from(error: Error) -> Self {
         Self::External(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn failed(kind: io::ErrorKind) -> iceberg::Error {
+        let error = storage::Error::Io {
+            operation: "write",
+            path: "/srv/lake/a".into(),
+            source: kind.into(),
+        };
+        error.into()
+    }
+
+    fn table() -> TableIdent {
+        "shop.gold.t".parse().unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_is_seen_through_the_writer_of_parquet() {
+        let written = |kind| {
+            let error = parquet::errors::ParquetError::External(Box::new(failed(kind)));
+            let error =
+                iceberg::Error::new(iceberg::ErrorKind::Unexpected, "writing").with_source(error);
+            Error::write(&table(), error)
+        };
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let error = written(kind);
+            assert_eq!(error.reason(), "STORAGE_FULL");
+            assert_eq!(error.kind(), Kind::ResourceExhausted);
+            assert!(!error.to_string().contains("srv"), "{error}");
+        }
+        let error = written(io::ErrorKind::PermissionDenied);
+        assert_eq!(error.reason(), "TABLE_NOT_WRITTEN");
+    }
+
+    #[test]
+    fn a_manifest_that_finds_no_room_is_told_as_a_full_disk() {
+        let composed = |kind| {
+            let error = snapshot::Error::WriteManifest {
+                path: "file:///srv/lake/m.avro".to_owned(),
+                source: Box::new(failed(kind)),
+            };
+            Error::composed(&table(), error)
+        };
+        let error = composed(io::ErrorKind::StorageFull);
+        assert_eq!(error.reason(), "STORAGE_FULL");
+        assert!(!error.to_string().contains("srv"), "{error}");
+        let error = composed(io::ErrorKind::PermissionDenied);
+        assert_eq!(error.reason(), "MANIFEST_NOT_WRITTEN");
     }
 }

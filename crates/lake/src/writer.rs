@@ -267,10 +267,7 @@ impl TableWriter {
     }
 
     fn failed(&self, source: iceberg::Error) -> Error {
-        Error::Write {
-            table: self.table.clone(),
-            source: Box::new(source),
-        }
+        Error::write(&self.table, source)
     }
 }
 

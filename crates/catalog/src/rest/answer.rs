@@ -47,6 +47,12 @@ impl IntoResponse for Failure {
 fn message(error: &Error, status: StatusCode) -> String {
     match error {
         Error::Store(_) if status.is_server_error() => "the catalog's database failed".to_owned(),
+        // Where the lake lies is not for everybody to know.
+        Error::Storage { .. } | Error::Snapshot { .. }
+            if status == StatusCode::INSUFFICIENT_STORAGE =>
+        {
+            "the lake's storage is full".to_owned()
+        }
         Error::External { source, .. } => format!("{error}: {source}"),
         error => error.to_string(),
     }
@@ -56,6 +62,12 @@ fn status(error: &Error) -> StatusCode {
     match error {
         Error::Contradiction { .. } => return StatusCode::UNPROCESSABLE_ENTITY,
         Error::MethodNotAllowed { .. } => return StatusCode::METHOD_NOT_ALLOWED,
+        // Not 503, after which clients try again at once.
+        Error::Storage { .. } | Error::Snapshot { .. }
+            if error.kind() == Kind::ResourceExhausted =>
+        {
+            return StatusCode::INSUFFICIENT_STORAGE;
+        }
         _ => {}
     }
     match error.kind() {
@@ -101,6 +113,11 @@ fn type_name(error: &Error) -> &'static str {
         Error::NoSuchRoute { .. } => "NotFoundException",
         Error::MethodNotAllowed { .. } => "MethodNotAllowedException",
         Error::Busy { .. } => "SlowDownException",
+        Error::Storage { .. } | Error::Snapshot { .. }
+            if error.kind() == Kind::ResourceExhausted =>
+        {
+            "InsufficientStorageException"
+        }
         Error::Storage { .. }
         | Error::Snapshot { .. }
         | Error::Damaged { .. }
@@ -156,4 +173,41 @@ pub(crate) fn table(location: Option<&str>, metadata: &Bytes, variant: &str) -> 
 /// [`table()`] for a table in the catalog.
 pub(crate) fn loaded(table: &LoadedTable) -> Response {
     self::table(Some(&table.location), &table.file.json, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_has_a_status_of_its_own_and_tells_no_path() {
+        let answer = async |kind: io::ErrorKind| {
+            let source = rat_iceberg::storage::Error::Io {
+                operation: "write",
+                path: "/srv/lake/t.json".into(),
+                source: kind.into(),
+            };
+            let failed = Error::storage("write", "file:///srv/lake/t.json");
+            let error = failed(iceberg::Error::from(source));
+            let reason = error.reason();
+            let answer = Failure(error).into_response();
+            let status = answer.status().as_u16();
+            let body = axum::body::to_bytes(answer.into_body(), 10_000).await;
+            (
+                status,
+                reason,
+                String::from_utf8(body.unwrap().to_vec()).unwrap(),
+            )
+        };
+        let (status, reason, body) = answer(io::ErrorKind::StorageFull).await;
+        assert_eq!((status, reason), (507, "STORAGE_FULL"));
+        assert!(
+            body.contains("storage is full") && !body.contains("srv"),
+            "{body}"
+        );
+        let (status, reason, _) = answer(io::ErrorKind::PermissionDenied).await;
+        assert_eq!((status, reason), (500, "TABLE_STORAGE"));
+    }
 }

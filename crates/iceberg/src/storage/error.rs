@@ -172,6 +172,11 @@ pub fn is_not_found(error: &iceberg::Error) -> bool {
     cause(error).is_some_and(|error| error.kind() == Kind::NotFound)
 }
 
+/// Whether `error` says that there is no room left for what was to be written.
+pub fn is_full(error: &iceberg::Error) -> bool {
+    cause(error).is_some_and(|error| error.kind() == Kind::ResourceExhausted)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,6 +85,11 @@ impl Subject {
                 message,
             },
             (400 | 406 | 413 | 415 | 422, _) => Error::Refused { operation, message },
+            (507, Sort::Table(table) | Sort::Creation(table) | Sort::Commit(table)) => {
+                Error::StorageFull {
+                    table: table.clone(),
+                }
+            }
             (429 | 503, _) => Error::Busy { operation, message },
             (status @ (500 | 502 | 504), _) => self.perhaps_applied(Error::Upstream {
                 operation,
@@ -175,6 +180,9 @@ mod tests {
         assert_eq!(reason(&load, 404), "TABLE_NOT_FOUND");
         assert_eq!(reason(&create, 409), "TABLE_EXISTS");
         assert_eq!(reason(&create, 404), "CATALOG_FAILED");
+        for subject in [&load, &create, &commit] {
+            assert_eq!(reason(subject, 507), "STORAGE_FULL");
+        }
         assert_eq!(reason(&commit, 409), "CONFLICT");
         assert_eq!(reason(&commit, 404), "TABLE_NOT_FOUND");
         for status in [500, 502, 504] {

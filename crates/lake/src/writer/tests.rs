@@ -87,6 +87,73 @@ async fn a_stream_that_fails_leaves_no_file() {
     assert_eq!(lake.files_in("data/run-1"), 0);
 }
 
+/// The tasks stop when they are next polled; their files go with them.
+async fn nothing_left(folder: &std::path::Path) {
+    let gone = async {
+        while folder.exists() && std::fs::read_dir(folder).unwrap().count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), gone)
+        .await
+        .unwrap();
+}
+
+/// Runs one test of this program again, where temporary files have a megabyte.
+fn again_with_little_room(test: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let run = |script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+        let script = format!("mount -t tmpfs -o size=1m tmpfs \"$0\" && {script}");
+        command.arg(script).arg(folder.path()).arg(&program);
+        command.arg(test).output()
+    };
+    let is_possible = run("true").is_ok_and(|output| output.status.success());
+    if !is_possible {
+        let reason = "this user may not mount a small file system";
+        return rat_sql::test_util::skipped("writing to a full disk", reason);
+    }
+    let script = "touch \"$0/little\" && TMPDIR=\"$0\" exec \"$1\" --exact \"$2\"";
+    let output = run(script).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let is_passed = output.status.success() && text.contains("1 passed");
+    assert!(
+        is_passed,
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_in_one_line_and_leaves_no_file() {
+    if !std::env::temp_dir().join("little").exists() {
+        let this = "writer::tests::a_full_disk_is_told_in_one_line_and_leaves_no_file";
+        return again_with_little_room(this);
+    }
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+    let lake = Lake::new().with_row_groups(10_000);
+    let mut random = StdRng::seed_from_u64(1);
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(
+        std::iter::repeat_with(|| random.random()).take(200_000),
+    ));
+    let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+    let error = writer(&lake, &batch)
+        .write(vec![stream_of(batch.clone()), stream_of(batch)])
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), "STORAGE_FULL");
+    assert_eq!(
+        error.to_string(),
+        "no space is left for table shop.gold.t: make room on the disk of the lake, then try again"
+    );
+    assert!(std::error::Error::source(&error).is_none());
+    let folder = lake.folder.path().join("t/data/run-1");
+    nothing_left(&folder).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_of_a_fixed_size_are_written_and_read_as_lists() {
     use arrow::array::FixedSizeListArray;
@@ -121,15 +188,7 @@ async fn a_cancelled_writer_leaves_no_file() {
         _ = writing => panic!("an endless stream cannot be written"),
         () = finished => {}
     }
-    // The tasks stop when they are next polled; their files go with them.
-    let gone = async {
-        while folder.exists() && std::fs::read_dir(&folder).unwrap().count() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(10), gone)
-        .await
-        .unwrap();
+    nothing_left(&folder).await;
 }
 
 #[tokio::test]
