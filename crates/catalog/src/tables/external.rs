@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use iceberg::spec::TableMetadata;
 use iceberg::{TableRequirement, TableUpdate};
 use rat_store::Store;
@@ -40,12 +40,10 @@ use crate::rules::Changed;
 pub use error::ExternalError;
 use http::Http;
 pub use token::Credentials;
-use wire::{Answer, Page, Plan, Planned, page_query, plan_body, table_path, tables_path};
+use wire::{Answer, Plan, Planned, every_page, page_query, plan_body, table_path, tables_path};
 
 /// Requests at the same time while many tables or namespaces are looked at.
 const CONCURRENCY: usize = 8;
-/// Pages of a list of tables. A catalog that has more goes round in circles.
-const MAX_PAGES: usize = 10_000;
 /// Pauses before the table is read to see whether a commit was made.
 const PAUSES: [Duration; 3] = [
     Duration::ZERO,
@@ -209,32 +207,25 @@ impl External {
         layer: Layer,
     ) -> Result<Vec<TableIdent>, Error> {
         let path = tables_path(&namespace, layer);
-        let (mut tables, mut token): (Vec<TableIdent>, Option<String>) = (Vec::new(), None);
-        for _ in 0..MAX_PAGES {
-            let path = match &token {
-                Some(token) => format!("{path}?{}", page_query(token)),
+        let listed = every_page(|token| {
+            let path = match token {
+                Some(token) => format!("{path}?{}", page_query(&token)),
                 None => path.clone(),
             };
-            let page: Page = match self.http.call(Method::GET, &path, None).await {
-                Err(error) if error.status() == Some(404) => return Ok(tables),
-                result => result.map_err(failed("list tables"))?,
-            };
-            // A name that RAT does not allow cannot be asked for either.
-            let names = page
-                .identifiers
-                .iter()
-                .filter_map(|table| table.name.parse().ok());
-            tables.extend(names.map(|name| TableIdent {
-                namespace: namespace.clone(),
-                layer,
-                name,
-            }));
-            token = page.next_page_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                break;
-            }
-        }
-        Ok(tables)
+            async move { self.http.call(Method::GET, &path, None).await }.boxed()
+        });
+        let names = match listed.await {
+            Err(error) if error.status() == Some(404) => return Ok(Vec::new()),
+            result => result.map_err(failed("list tables"))?,
+        };
+        // A name that RAT does not allow cannot be asked for either.
+        let names = names.iter().filter_map(|table| table.name.parse().ok());
+        let tables = names.map(|name| TableIdent {
+            namespace: namespace.clone(),
+            layer,
+            name,
+        });
+        Ok(tables.collect())
     }
 }
 

@@ -42,6 +42,12 @@ pub enum ExternalError {
         /// The limit.
         limit: usize,
     },
+    /// Whatever it has said of its tables, there would be more: it goes round in circles.
+    #[error("its list of tables has no end after {pages} pages")]
+    Endless {
+        /// Pages that were read.
+        pages: usize,
+    },
     /// It answers, and says no or has a fault of its own.
     #[error("it answers {status}: {message}")]
     Status {
@@ -79,6 +85,7 @@ impl ExternalError {
             Self::Client { .. } | Self::NoCertificate => Kind::InvalidArgument,
             Self::Unreachable { .. } | Self::Unanswered { .. } => Kind::Unavailable,
             Self::TooLong { .. }
+            | Self::Endless { .. }
             | Self::Malformed { .. }
             | Self::Prefix { .. }
             | Self::NoCatalog { .. } => Kind::Upstream,
@@ -108,7 +115,9 @@ impl ExternalError {
             | Self::NoCatalog { .. }
             | Self::Prefix { .. } => "EXTERNAL_CATALOG_CONFIGURATION",
             Self::Unreachable { .. } | Self::Unanswered { .. } => "EXTERNAL_CATALOG_UNAVAILABLE",
-            Self::TooLong { .. } | Self::Malformed { .. } => "EXTERNAL_CATALOG_ANSWER",
+            Self::TooLong { .. } | Self::Endless { .. } | Self::Malformed { .. } => {
+                "EXTERNAL_CATALOG_ANSWER"
+            }
             Self::Status {
                 status: 429 | 500..=599,
                 ..
@@ -128,6 +137,7 @@ impl ExternalError {
             | Self::NoCertificate
             | Self::NoCatalog { .. }
             | Self::Unreachable { .. }
+            | Self::Endless { .. }
             | Self::Prefix { .. }
             | Self::Token { .. } => false,
         }
