@@ -29,11 +29,12 @@ rec {
   credentials =
     found: map (name: "${name}:${address.literal (toString found.${name})}") (attrNames found);
 
-  # Limits of memory, CPU and tasks: those that are given, else the defaults; null is none.
+  # Limits of memory, CPU and tasks: those that are given, else the defaults;
+  # null is none.
   limits =
     defaults: given:
     let
-      limit = name: if (given.${name} or null) == null then defaults.${name} or null else given.${name};
+      limit = name: if given ? ${name} then given.${name} else defaults.${name} or null;
     in
     optional "MemoryMax" (limit "memoryMax")
     // optional "CPUQuota" (limit "cpuQuota")
@@ -41,6 +42,9 @@ rec {
 
   # No limit on the number of starts: the delay grows, and the socket stays.
   unitConfig.StartLimitIntervalSec = 0;
+
+  # Has a daemon read its settings again. The shell's own kill is there on every machine.
+  hangUp = "/bin/sh -c 'kill -HUP $$MAINPID'";
 
   # A daemon that tells systemd that it is ready, and that it lives. `user`: null is one that
   # exists only while the service runs.

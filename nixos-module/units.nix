@@ -16,10 +16,10 @@
 #     network      whom it may reach: addresses, blocks, localhost, any    [ ] (no network at all)
 #     credentials  name of the credential = file                           { }
 #     idleStop     end after no call for so long, as in "5m"; null: never  null
-#     limits       { memoryMax, cpuQuota, tasksMax }                       512M, 100%, 128
+#     limits       { memoryMax, cpuQuota, tasksMax }                       see limits.nix
 #   credentials  those of ratd: name = file                                { }
 #   limits       { ratd, runner, ratq, runs } with the keys above; runs is everything that
-#                executes runs, together                                   see below
+#                executes runs, together                                   see limits.nix
 #   configFile   where the daemons find rat.yaml                           /etc/rat/rat.yaml
 #   databaseUnit unit of a PostgreSQL on this machine                      null
 #
@@ -67,6 +67,7 @@ let
     ;
   address = import ./address.nix;
   service = import ./service.nix;
+  defaults = import ./limits.nix;
   inherit (address) reach unique;
 
   state = "/var/lib/rat";
@@ -181,11 +182,7 @@ let
         inherit (service) unitConfig;
         serviceConfig =
           (if isSdk then common else builtins.removeAttrs common [ "WatchdogSec" ] // { Type = "exec"; })
-          // service.limits {
-            memoryMax = "512M";
-            cpuQuota = "100%";
-            tasksMax = 128;
-          } (given.limits or { })
+          // service.limits defaults.plugin (given.limits or { })
           // {
             Slice = "rat-plugins.slice";
             SupplementaryGroups = [ "rat-slot-${slot}" ];
@@ -245,13 +242,9 @@ let
         user = "ratd";
         network = ratdNetwork;
       }
-      // service.limits {
-        memoryMax = "4G";
-        tasksMax = 1024;
-      } (limits.ratd or { })
+      // service.limits defaults.ratd (limits.ratd or { })
       // {
-        # The shell's own kill is there on every machine.
-        ExecReload = "/bin/sh -c 'kill -HUP $$MAINPID'";
+        ExecReload = service.hangUp;
         Slice = "rat.slice";
         CPUWeight = 200;
         Sockets = [
@@ -283,6 +276,7 @@ let
         "runner"
       ])
     ];
+    reloadTriggers = [ (fingerprint [ "log" ]) ];
     # What queries spill; not /tmp, which may be memory.
     environment.TMPDIR = "/var/cache/rat-runner";
     inherit (service) unitConfig;
@@ -297,11 +291,9 @@ let
         user = "rat-runner";
         network = reach internal;
       }
-      // service.limits {
-        memoryMax = "75%";
-        tasksMax = 1024;
-      } (limits.runner or { })
+      // service.limits defaults.runner (limits.runner or { })
       // {
+        ExecReload = service.hangUp;
         Slice = "rat-runs.slice";
         # Where memory is short it is a run that ends, and not the control plane.
         OOMScoreAdjust = 300;
@@ -328,6 +320,7 @@ let
         "ratq"
       ])
     ];
+    reloadTriggers = [ (fingerprint [ "log" ]) ];
     inherit (service) unitConfig;
     serviceConfig =
       service.daemon {
@@ -339,11 +332,9 @@ let
         user = "ratq";
         network = reach internal;
       }
-      // service.limits {
-        memoryMax = "50%";
-        tasksMax = 1024;
-      } (limits.ratq or { })
+      // service.limits defaults.ratq (limits.ratq or { })
       // {
+        ExecReload = service.hangUp;
         Slice = "rat.slice";
         OOMScoreAdjust = 200;
         LimitNOFILE = 65536;
@@ -427,7 +418,7 @@ in
       sliceConfig = {
         CPUWeight = 50;
       }
-      // service.limits { } (limits.runs or { });
+      // service.limits defaults.runs (limits.runs or { });
     };
   };
 
