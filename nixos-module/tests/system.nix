@@ -1,0 +1,38 @@
+# Stands in for `nixosSystem`: evaluates the options that the module of RAT sets.
+{ modules }:
+let
+  lib = import ./lib.nix;
+  evaluated = lib.evalModules {
+    modules = modules ++ [
+      ./nixos.nix
+      {
+        options = {
+          nixpkgs = anything;
+          boot = anything;
+          system.stateVersion = anything;
+        };
+      }
+    ];
+    specialArgs.pkgs = packages;
+  };
+  anything = lib.mkOption {
+    type = lib.types.anything;
+    default = { };
+  };
+  inherit (evaluated) config;
+  # Overlays of the configuration itself would have to be known before it is evaluated.
+  packages = import ./pkgs.nix { inherit lib; };
+  failed = builtins.filter (one: !one.assertion) config.assertions;
+in
+{
+  config.system.build.etc = derivation {
+    name = "etc";
+    system = config.nixpkgs.hostPlatform;
+    builder = "/bin/sh";
+    units =
+      if failed == [ ] then
+        builtins.toJSON { inherit (config.systemd) services sockets slices; }
+      else
+        throw (builtins.head failed).message;
+  };
+}
