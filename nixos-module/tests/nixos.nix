@@ -59,7 +59,21 @@ in
     warnings = list types.str;
 
     environment.etc = mkOption {
-      type = types.attrsOf (types.submodule { options.source = mkOption { type = types.path; }; });
+      type = types.attrsOf (
+        types.submodule {
+          options = {
+            source = mkOption { type = types.path; };
+            text = mkOption {
+              type = types.nullOr types.str;
+              default = null;
+            };
+            mode = mkOption {
+              type = types.str;
+              default = "symlink";
+            };
+          };
+        }
+      );
       default = { };
     };
     environment.systemPackages = list types.package;

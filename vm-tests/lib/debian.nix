@@ -1,14 +1,11 @@
 # A scenario for machines without NixOS: what lies where on each of them, as data for the driver.
 #
-# The units are those of the module, from the same function. What the module reads off its options
-# is read here off the scenario's plain `services.rat`, with as few words as that takes; the
-# options' own types, defaults and assertions are tested where the module is.
+# The machine's configuration goes through the module itself, over the stand-in for NixOS with which
+# the module is tested, and its units become files. What NixOS brings besides (PostgreSQL, tools) the
+# guest has from Debian.
 {
   # The scenario's file.
   scenario,
-  # Where the programs lie on the machine, and where those of a later release do.
-  current ? "/opt/rat",
-  next ? "/opt/rat-next",
   # Name of a mutation, or "" for the scenario itself.
   mutation ? "",
 }:
@@ -16,42 +13,45 @@ let
   inherit (builtins)
     attrNames
     concatMap
+    concatStringsSep
     filter
     foldl'
     head
+    isAttrs
     listToAttrs
     mapAttrs
+    match
     removeAttrs
     tail
     toJSON
     ;
 
-  render = {
-    units = import ../../nixos-module/units.nix;
-    text = import ../../nixos-module/text.nix;
-  };
+  lib = import ../../nixos-module/tests/lib.nix;
+  text = import ../../nixos-module/text.nix;
 
+  # Where the driver puts the programs. A later release is the same programs elsewhere: as on NixOS,
+  # it is the path that tells one from the other.
+  pkgs = packagesIn "/opt/rat" // {
+    nextRelease = packagesIn "/opt/rat-next";
+  };
   packagesIn =
     folder:
-    mapAttrs
-      (_: program: {
-        outPath = folder;
-        meta.mainProgram = program;
-      })
-      {
-        rat = "rat";
-        ratd = "ratd";
-        rat-runner = "rat-runner";
-        ratq = "ratq";
-        auth-keycloak = "rat-plugin-auth-keycloak";
-        auth-static = "rat-plugin-auth-static";
+    let
+      found = import ../../nixos-module/tests/pkgs.nix {
+        inherit lib;
+        rat = folder;
       };
-  programOf = package: "${package}/bin/${package.meta.mainProgram}";
+    in
+    found
+    // {
+      rat-plugin-auth-static = found.rat-plugin-auth-keycloak // {
+        name = "rat-plugin-auth-static";
+        pname = "rat-plugin-auth-static";
+        meta.mainProgram = "rat-plugin-auth-static";
+      };
+    };
 
-  test = import scenario {
-    packages = packagesIn current;
-    nextPackages = packagesIn next;
-  };
+  test = import scenario;
   mutations = test.mutations or { };
   change = if mutation == "" then { } else mutations.${mutation};
 
@@ -68,87 +68,84 @@ let
     left
     // mapAttrs (
       name: value:
-      if builtins.isAttrs value && builtins.isAttrs (left.${name} or null) then
-        merge left.${name} value
-      else
-        value
+      if isAttrs value && isAttrs (left.${name} or null) then merge left.${name} value else value
     ) right;
   mutate = units: merge (foldl' (set: path: without path set) units (change.drop or [ ])) (change.put or { });
 
-  enabled = found: filter (name: found.${name}.enable or true) (attrNames found);
+  evaluate =
+    modules:
+    let
+      inherit
+        (lib.evalModules {
+          modules = modules ++ [
+            ../../nixos-module/tests/nixos.nix
+            ../../nixos-module
+            {
+              options.specialisation = lib.mkOption {
+                type = lib.types.anything;
+                default = { };
+              };
+            }
+          ];
+          specialArgs = { inherit pkgs; };
+        })
+        config
+        ;
+      failed = filter (one: !one.assertion) config.assertions;
+    in
+    if failed == [ ] then config else throw (head failed).message;
 
-  node =
+  # The files and links of a configuration, by their places.
+  systemOf =
     config:
     let
-      rat = config.services.rat;
-      plugins = listToAttrs (
-        map (slot: {
-          name = slot;
-          value = rat.plugins.${slot};
-        }) (enabled (rat.plugins or { }))
-      );
-      isLocalDatabase = rat.database.createLocally or false;
-      settings = merge (
-        (
-          if isLocalDatabase then { database.url = "postgres://ratd@%2Frun%2Fpostgresql/ratd"; } else { }
-        )
-        // (
-          if plugins == { } then
-            { }
-          else
-            {
-              plugins = mapAttrs (
-                slot: plugin:
-                {
-                  image = plugin.image or "local/${plugin.package.meta.mainProgram}";
-                  address = plugin.address or "unix:/run/rat/plugins/${slot}.sock";
-                  config = plugin.config or { };
-                }
-                // (if plugin ? onDown then { on_down = plugin.onDown; } else { })
-              ) plugins;
-            }
-        )
-      ) (rat.settings or { });
-      packages = packagesIn (if rat ? package then toString rat.package else current);
-      units = mutate (
-        render.units {
-          inherit settings;
-          programs = {
-            ratd = programOf packages.ratd;
-            runner = programOf packages.rat-runner;
-            ratq = programOf packages.ratq;
-          };
-          plugins = mapAttrs (
-            _: plugin:
-            {
-              program = programOf plugin.package;
-            }
-            // builtins.intersectAttrs {
-              arguments = null;
-              credentials = null;
-              idleStop = null;
-              limits = null;
-              network = null;
-            } plugin
-          ) plugins;
-          credentials = rat.credentials or { };
-          databaseUnit = if isLocalDatabase then "postgresql.target" else null;
+      units = mutate {
+        inherit (config.systemd) services sockets slices;
+        tmpfiles = config.systemd.tmpfiles.settings.rat or { };
+        users = removeAttrs config.users.users [ "postgres" ];
+        groups = attrNames config.users.groups;
+      };
+      texts = text units;
+      # What NixOS looks at when it switches: systemd ignores these keys.
+      triggers =
+        name:
+        let
+          service = match "system/(.*)[.]service" name;
+          unit = units.services.${head service};
+          line = key: found: "${key}=${concatStringsSep " " (map toString found)}\n";
+        in
+        if service == null then
+          ""
+        else
+          "\n[Unit]\n"
+          + line "X-Restart-Triggers" (unit.restartTriggers or [ ])
+          + line "X-Reload-Triggers" (unit.reloadTriggers or [ ]);
+      place = name: if match "system/.*" name == null then "/etc/${name}" else "/etc/systemd/${name}";
+      unitFiles = map (name: {
+        name = place name;
+        value.text = texts.${name} + triggers name;
+      }) (attrNames texts);
+      etcFiles = map (
+        name:
+        let
+          file = config.environment.etc.${name};
+          mode = if file.mode == "symlink" then { } else { inherit (file) mode; };
+        in
+        {
+          name = "/etc/${name}";
+          value =
+            mode
+            // (
+              if name == "rat/rat.yaml" then
+                { text = toJSON config.services.rat.settings; }
+              else if file.text != null then
+                { inherit (file) text; }
+              else
+                { source = toString file.source; }
+            );
         }
-      );
-      unitFiles = listToAttrs (
-        map (
-          name:
-          let
-            isUnit = builtins.match "system/.*" name != null;
-          in
-          {
-            name = if isUnit then "/etc/systemd/${name}" else "/etc/${name}";
-            value.text = texts.${name};
-          }
-        ) (attrNames texts)
-      );
-      texts = render.text units;
-      wantedBy =
+      ) (attrNames config.environment.etc);
+      wanted =
         suffix: found:
         concatMap (
           name:
@@ -157,29 +154,28 @@ let
             value = "/etc/systemd/system/${name}.${suffix}";
           }) (found.${name}.wantedBy or [ ])
         ) (attrNames found);
-      etc = listToAttrs (
-        map (name: {
-          name = "/etc/${name}";
-          value =
-            let
-              file = config.environment.etc.${name};
-            in
-            (if file ? source then { source = toString file.source; } else { inherit (file) text; })
-            // (if file ? mode then { inherit (file) mode; } else { });
-        }) (attrNames (config.environment.etc or { }))
-      );
     in
     {
-      files = unitFiles // etc // { "/etc/rat/rat.yaml".text = toJSON settings; };
-      links = listToAttrs (
-        wantedBy "service" units.services ++ wantedBy "socket" units.sockets
-      );
-      services = map (name: "${name}.service") (attrNames units.services);
-      database = isLocalDatabase;
+      files = listToAttrs (unitFiles ++ etcFiles);
+      links = listToAttrs (wanted "service" units.services ++ wanted "socket" units.sockets);
+    };
+
+  machine =
+    module:
+    let
+      config = evaluate [ module ];
+      special = mapAttrs (
+        _: found: systemOf (evaluate [ module found.configuration ])
+      ) config.specialisation;
+    in
+    systemOf config
+    // {
+      specialisation = special;
+      database = config.services.postgresql.enable;
     };
 in
 {
   machine = test.machine or "container";
-  nodes = mapAttrs (_: node) (if test ? nodesOf then test.nodesOf change else test.nodes);
+  nodes = mapAttrs (_: machine) test.nodes;
   mutations = mapAttrs (_: found: found.fails) mutations;
 }

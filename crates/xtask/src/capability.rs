@@ -58,8 +58,8 @@ fn has_postgres_programs() -> bool {
     find_program("initdb").is_some() && find_program("postgres").is_some()
 }
 
-/// Finds a PostgreSQL program on PATH or where Debian puts it.
-fn find_program(name: &str) -> Option<PathBuf> {
+/// Finds a program on PATH, or one of PostgreSQL where Debian puts it.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let debian = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -6,6 +6,7 @@
 mod capability;
 mod cargo;
 mod tidy;
+mod vm;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run the scenarios of `vm-tests/` on machines that boot real systemd with the module's units.
+    Vm(vm::Options),
     /// Check formatting, clippy and the project's own rules.
     Lint,
     /// Everything the gate checks: lint, every test, the demo.
@@ -92,6 +95,14 @@ fn run(command: Command) -> Result<()> {
         Command::Bench { arguments } => {
             let binaries = cargo::build(Build::Release)?;
             cargo::program(&binaries.join("rat-bench"), arguments)
+        }
+        Command::Vm(options) if options.list => vm::list(),
+        Command::Vm(options) => {
+            let binaries = match &options.binaries {
+                Some(folder) => folder.clone(),
+                None => cargo::build(Build::Programs)?,
+            };
+            vm::run(&binaries, &options)
         }
         Command::Lint => lint(),
         Command::Ci => {

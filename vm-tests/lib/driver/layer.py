@@ -9,6 +9,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+# Where NixOS has the configuration that was booted.
+SYSTEM = "/usr/local/lib/scenario"
 # As NixOS has it: the server is ready for others when this is reached.
 DATABASE_TARGET = """[Unit]
 Description=PostgreSQL, with what this machine needs in it
@@ -55,29 +57,50 @@ def mount(root: Path, folder: Path, node: dict[str, Any], name: str) -> Path:
 def _fill(root: Path, node: dict[str, Any], name: str) -> None:
     _write(root, "/etc/machine-id", uuid.uuid4().hex + "\n")
     _write(root, "/etc/hostname", name + "\n")
-    for path, file in node["files"].items():
+    _place(root, node)
+    _link(root, {"/usr/local/bin/rat": "/opt/rat/bin/rat"})
+    if node["database"]:
+        _write(root, "/etc/systemd/system/postgresql.target", DATABASE_TARGET)
+        _write(root, "/etc/systemd/system/postgresql-setup.service", DATABASE_SETUP)
+        _link(root, {"/etc/systemd/system/multi-user.target.wants/postgresql.target": "../postgresql.target"})
+    _write(root, "/etc/tmpfiles.d/scenario.conf", f"L+ /run/booted-system - - - - {SYSTEM}\n")
+    for special, system in node["specialisation"].items():
+        folder = _inside(root, f"{SYSTEM}/specialisation/{special}")
+        _place(folder / "root", system)
+        program = folder / "bin/switch-to-configuration"
+        _copy(Path(__file__).with_name("switch.py"), program)
+        program.chmod(0o755)
+    subprocess.run(["chroot", root, "systemd-sysusers"], check=True, stderr=subprocess.DEVNULL)
+
+
+def _place(root: Path, system: dict[str, Any]) -> None:
+    """Files and links of a configuration."""
+    for path, file in system["files"].items():
         if "source" in file:
             _copy(Path(file["source"]), _inside(root, path))
         else:
             _write(root, path, file["text"])
         if "mode" in file:
             _inside(root, path).chmod(int(file["mode"], 8))
-    links = dict(node["links"])
-    if node["database"]:
-        _write(root, "/etc/systemd/system/postgresql.target", DATABASE_TARGET)
-        _write(root, "/etc/systemd/system/postgresql-setup.service", DATABASE_SETUP)
-        links["/etc/systemd/system/multi-user.target.wants/postgresql.target"] = "../postgresql.target"
+    _link(root, system["links"])
+
+
+def _link(root: Path, links: dict[str, str]) -> None:
     for path, target in links.items():
         link = _inside(root, path)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target)
-    subprocess.run(["chroot", root, "systemd-sysusers"], check=True, stderr=subprocess.DEVNULL)
 
 
 def make_disk(root: Path, programs: dict[str, str], agent: Path, disk: Path) -> None:
     """Writes a machine's root, the programs and the agent onto a disk image."""
+    placed: dict[str, str] = {}
     for inner, host in programs.items():
-        _copy(Path(host), _inside(root, inner))
+        if host in placed:
+            _link(root, {inner: placed[host]})
+        else:
+            _copy(Path(host), _inside(root, inner))
+            placed[host] = inner
     _copy(agent, root / "usr/local/lib/agent.py")
     _write(root, "/etc/systemd/system/agent.service", AGENT)
     wants = root / "etc/systemd/system/sysinit.target.wants"
