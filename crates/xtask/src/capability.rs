@@ -29,6 +29,7 @@ pub(crate) fn detect(root: &Path) -> Result<Vec<Capability>> {
         postgres_programs(),
         python(root)?,
         keycloak::find(root),
+        nix(),
     ])
 }
 
@@ -56,6 +57,25 @@ fn postgres_programs() -> Capability {
 
 fn has_postgres_programs() -> bool {
     find_program("initdb").is_some() && find_program("postgres").is_some()
+}
+
+/// What evaluates the NixOS module, and what judges its units.
+fn nix() -> Capability {
+    let wanted = [
+        ("nix", "nix-bin"),
+        ("nix-instantiate", "nix-bin"),
+        ("systemd-analyze", "systemd"),
+        ("git", "git"),
+    ];
+    let missing = wanted
+        .iter()
+        .find(|(program, _)| find_program(program).is_none());
+    Capability {
+        tests: "the NixOS module, its units and the flake",
+        environment: Vec::new(),
+        problem: missing
+            .map(|(program, package)| format!("no {program}: install the package `{package}`")),
+    }
 }
 
 /// Finds a program on PATH, or one of PostgreSQL where Debian puts it.

@@ -5,7 +5,9 @@
 
 mod capability;
 mod cargo;
+mod nix;
 mod tidy;
+mod units;
 mod vm;
 
 use std::path::Path;
@@ -59,6 +61,13 @@ enum Command {
     },
     /// Run the scenarios of `vm-tests/` on machines that boot real systemd with the module's units.
     Vm(vm::Options),
+    /// Make what is made of `nixos-module/units.nix`: the templates of `rat units`, and the table of
+    /// `docs/reference/units.md`.
+    Units {
+        /// Write nothing, and fail where something is out of date.
+        #[arg(long)]
+        check: bool,
+    },
     /// Check formatting, clippy and the project's own rules.
     Lint,
     /// Everything the gate checks: lint, every test, the demo.
@@ -104,6 +113,7 @@ fn run(command: Command) -> Result<()> {
             };
             vm::run(&binaries, &options)
         }
+        Command::Units { check } => units::update(check),
         Command::Lint => lint(),
         Command::Ci => {
             lint()?;
