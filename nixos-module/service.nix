@@ -114,7 +114,7 @@ rec {
         # that waits starts it again, and so on until the socket fails too. A service that crashes
         # is started less often than that.
         TriggerLimitIntervalSec = 60;
-        TriggerLimitBurst = 40;
+        TriggerLimitBurst = 20;
       }
       // (
         if address.isUnix at then

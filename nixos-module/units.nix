@@ -277,8 +277,8 @@ let
       ])
     ];
     reloadTriggers = [ (fingerprint [ "log" ]) ];
-    # What queries spill; not /tmp, which may be memory.
-    environment.TMPDIR = "/var/cache/rat-runner";
+    # What queries spill; not /tmp, which may be memory. It is the service's own, and goes with it.
+    environment.TMPDIR = "/var/tmp";
     inherit (service) unitConfig;
     serviceConfig =
       service.daemon {
@@ -299,8 +299,6 @@ let
         OOMScoreAdjust = 300;
         LimitNOFILE = 65536;
         UMask = "0007";
-        CacheDirectory = "rat-runner";
-        CacheDirectoryMode = "0700";
         ReadWritePaths = map service.path ([ lake ] ++ (if spill == null then [ ] else [ spill ]));
         InaccessiblePaths = [ "-/run/postgresql" ];
         TimeoutStopSec = 90;

@@ -158,12 +158,11 @@ fn network(config: &Value) -> String {
 }
 
 fn folders(config: &Value) -> String {
-    let prefixed =
-        |key: &str, prefix: &str| config[key].as_str().map(|name| format!("`{prefix}{name}`"));
+    let state = config["StateDirectory"].as_str();
     let listed = config["ReadWritePaths"].as_array().into_iter().flatten();
-    let folders: Vec<_> = prefixed("StateDirectory", "/var/lib/")
+    let folders: Vec<_> = state
+        .map(|name| format!("`/var/lib/{name}`"))
         .into_iter()
-        .chain(prefixed("CacheDirectory", "/var/cache/"))
         .chain(listed.map(|path| format!("`{}`", words(path))))
         .collect();
     match folders.is_empty() {
