@@ -29,7 +29,7 @@ class Run:
         self.plan = plan
         self.folder = folder
         self.claims: list[str] = []
-        self.lines: deque[str] = deque(maxlen=60)
+        self.lines: deque[str] = deque(maxlen=20)
         self.machines = {name: self._machine(name, node) for name, node in plan["nodes"].items()}
 
     def _machine(self, name: str, node: dict[str, Any]) -> Machine:
@@ -42,7 +42,9 @@ class Run:
         return VirtualMachine(name, self.folder, self.log, disk, Path(self.plan["kernel"]), self.plan["qemu"])
 
     def log(self, message: str) -> None:
-        self.lines.append(message)
+        # Waiting asks the same again and again.
+        if message not in self.lines:
+            self.lines.append(message)
         if self.plan["verbose"]:
             print(message, flush=True)
 
@@ -78,7 +80,8 @@ class Run:
         for machine in self.machines.values():
             if machine.ready:
                 try:
-                    look = "systemctl --failed --no-legend; journalctl --no-pager -b -o short-monotonic | tail -n 60"
+                    look = "systemctl --failed --no-legend; journalctl --no-pager -b -o short-monotonic"
+                    look += " | grep -v 'request finished' | tail -n 40"
                     told.append(machine.run(look, 60)[1])
                 except Exception as error:  # The machine may be what failed.
                     told.append(f"{machine.name} cannot be asked any more: {error}")
