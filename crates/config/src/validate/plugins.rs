@@ -46,6 +46,10 @@ fn plugin(wire: &wire::Plugin, slot: Slot, path: &Path, check: &mut Checker) -> 
     };
     let address = address(&wire.address, &path.key("address"), check);
     let on_down = on_down(wire.on_down, slot, &path.key("on_down"), check);
+    let idle_stop = match &wire.idle_stop {
+        Some(text) => check.duration(&path.key("idle_stop"), text).map(Some),
+        None => Some(None),
+    };
     let tls = tls(wire, &path.key("tls"), check);
     let address = address?;
     if let (PluginAddress::Plain(_), Some(_)) = (&address, &wire.tls) {
@@ -57,6 +61,7 @@ fn plugin(wire: &wire::Plugin, slot: Slot, path: &Path, check: &mut Checker) -> 
         address,
         protocol: wire.protocol.into(),
         on_down: on_down?,
+        idle_stop: idle_stop?,
         tls: tls?,
         config: PluginConfig::new(wire.config.clone()),
     })
