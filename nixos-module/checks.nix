@@ -50,12 +50,11 @@ let
         message = "${option}.address: systemd cannot listen on ${plugin.address} on this machine; leave it out, or set `package = null` if the plugin runs elsewhere";
       }
       {
-        assertion = plugin.idleStop == null || plugin.sdk;
+        assertion = plugin.idleStop == null || plugin.sdk || !isHere;
         message = "${option}.idleStop: is done by rat-plugin-sdk, on which this plugin is not built; leave it out";
       }
       (onlyHere "credentials" (plugin.credentials != { }))
       (onlyHere "network" (plugin.network != [ ]))
-      (onlyHere "idleStop" (plugin.idleStop != null))
       (onlyHere "arguments" (plugin.arguments != [ ]))
     ];
 

@@ -173,8 +173,8 @@ in
       default = null;
       example = "10m";
       description = ''
-        After how long without a call the plugin is stopped; the next call starts it again. `null`:
-        never.
+        After how long without a call the plugin is stopped; the next call starts it again. Meanwhile
+        its health is not asked for. `null`: it runs on.
       '';
     };
 

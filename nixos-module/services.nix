@@ -55,7 +55,6 @@ let
         sdk
         network
         credentials
-        idleStop
         limits
         ;
     }) here;
@@ -109,6 +108,7 @@ in
             // given {
               inherit (plugin) name tls;
               on_down = plugin.onDown;
+              idle_stop = plugin.idleStop;
             }
           ) enabled;
         })

@@ -15,7 +15,6 @@
 #                  feeds the watchdog and takes --configure-from           true
 #     network      whom it may reach: addresses, blocks, localhost, any    [ ] (no network at all)
 #     credentials  name of the credential = file                           { }
-#     idleStop     end after no call for so long, as in "5m"; null: never  null
 #     limits       { memoryMax, cpuQuota, tasksMax }                       see limits.nix
 #   credentials  those of ratd: name = file                                { }
 #   limits       { ratd, runner, ratq, runs } with the keys above; runs is everything that
@@ -61,6 +60,7 @@ let
     listToAttrs
     map
     match
+    replaceStrings
     stringLength
     substring
     toJSON
@@ -140,7 +140,7 @@ let
       name = "rat-plugin-${slot}";
       at = pluginSettings.${slot}.address;
       isSdk = given.sdk or true;
-      idleStop = given.idleStop or null;
+      idleStop = pluginSettings.${slot}.idle_stop or null;
       ofSdk = [
         "--configure-from"
         "ratd"
@@ -151,7 +151,7 @@ let
         else
           [
             "--idle-stop"
-            idleStop
+            (replaceStrings [ " " ] [ "" ] idleStop)
           ]
       );
       common = service.daemon {

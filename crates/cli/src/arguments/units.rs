@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::Args;
 
@@ -36,9 +35,6 @@ pub struct UnitsArguments {
     /// File with a secret for ratd, or for the plugin of a slot, repeatable
     #[arg(long, value_name = "[SLOT:]NAME=FILE")]
     pub credential: Vec<Credential>,
-    /// Stop a plugin after no call for so long, as in auth=10m; the next call starts it
-    #[arg(long, value_name = "SLOT=TIME", value_parser = of_slot::<IdleTime>)]
-    pub idle_stop: Vec<OfSlot<IdleTime>>,
 }
 
 /// Something that is said of a plugin.
@@ -75,32 +71,6 @@ impl FromStr for Reachable {
              host names"
                 .to_owned(),
         )
-    }
-}
-
-/// After how long a plugin stops.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdleTime(pub String);
-
-impl FromStr for IdleTime {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
-        let factor = match &text[number.len()..] {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            _ => return Err("it must be a time such as 30s, 10m or 1h".to_owned()),
-        };
-        let seconds = number.parse::<u64>().ok();
-        match seconds
-            .and_then(|count| count.checked_mul(factor))
-            .map(Duration::from_secs)
-        {
-            Some(time) if !time.is_zero() => Ok(Self(text.to_owned())),
-            _ => Err("it must be a time such as 30s, 10m or 1h".to_owned()),
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! `nixos-module/address.nix` and `units.nix` find out the same for NixOS.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use rat_config::{
@@ -92,19 +93,19 @@ pub(super) struct LocalPlugin {
     pub(super) program: PathBuf,
     pub(super) network: Network,
     credentials: Vec<(String, PathBuf)>,
-    idle_stop: Option<String>,
+    idle_stop: Option<Duration>,
 }
 
 impl LocalPlugin {
     pub(super) fn blanks(&self) -> Result<Blanks> {
-        let idle_stop = self.idle_stop.iter();
+        let idle_stop = self.idle_stop.map(|time| {
+            let time = humantime::format_duration(time).to_string();
+            format!("--idle-stop {}", time.replace(' ', ""))
+        });
         Ok(Blanks::one("@slot@", self.slot.as_str())
             .with("@program@", [plain(&self.program)?])
             .with("@network@", self.network.0.iter().cloned())
-            .with(
-                "@arguments@",
-                idle_stop.map(|time| format!("--idle-stop {time}")),
-            )
+            .with("@arguments@", idle_stop)
             .and(credentials(&self.credentials)?))
     }
 }
@@ -369,12 +370,11 @@ fn local_plugins(
         .map(|(slot, address, plugin)| local_plugin(slot, address, plugin, programs, arguments))
         .collect();
     let networks = arguments.network.iter().map(|found| &found.slot);
-    let idle = arguments.idle_stop.iter().map(|found| &found.slot);
     let credentials = arguments
         .credential
         .iter()
         .filter_map(|found| found.slot.as_ref());
-    for slot in networks.chain(idle).chain(credentials) {
+    for slot in networks.chain(credentials) {
         let is_here = plugins.iter().any(|plugin| plugin.slot.as_str() == slot);
         ensure!(
             is_here,
@@ -402,14 +402,13 @@ fn local_plugin(
         .map(|found| (found.name.clone(), found.file.clone()))
         .collect();
     credentials.sort();
-    let idle_stop = arguments.idle_stop.iter().rfind(|found| found.slot == name);
     LocalPlugin {
         slot,
         address: address.clone(),
         program: programs.join(format!("rat-plugin-{}", plugin.name.as_str())),
         network: Network::default().and(network).and(Network::reach(address)),
         credentials,
-        idle_stop: idle_stop.map(|found| found.value.0.clone()),
+        idle_stop: plugin.idle_stop,
     }
 }
 

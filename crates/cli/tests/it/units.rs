@@ -47,21 +47,20 @@ plugins:
   auth:
     image: ghcr.io/squat-collective/auth-keycloak:latest
     address: unix:/run/rat/plugins/auth.sock
-  sharing: {image: sharing, address: 'unix:/run/rat/plugins/sharing.sock'}
+  sharing: {image: sharing, address: 'unix:/run/rat/plugins/sharing.sock', idle_stop: 1h 30m}
 ",
             arguments: &[
                 "--network=auth=192.0.2.0/24",
                 "--network=auth=127.0.0.53",
                 "--credential=auth:z=/etc/z",
                 "--credential=auth:a=/etc/a",
-                "--idle-stop=sharing=10m",
             ],
             plugins: json!({
                 "auth": {
                     "network": ["192.0.2.0/24", "127.0.0.53"],
                     "credentials": {"a": "/etc/a", "z": "/etc/z"},
                 },
-                "sharing": {"idleStop": "10m"},
+                "sharing": {},
             }),
             programs: &[("auth", "rat-plugin-auth-keycloak"), ("sharing", "rat-plugin-sharing")],
             credentials: json!({"api-key": "/etc/credstore/api-key"}),
@@ -278,7 +277,7 @@ fn a_unit_that_somebody_else_wrote_is_not_replaced() {
 #[test]
 fn what_units_cannot_do_is_refused_with_the_setting_that_asks_for_it() {
     let auth = "plugins: {auth: {image: a, address: 'unix:/a.sock'}}";
-    let cases: [(&str, &[&str], i32, &str); 9] = [
+    let cases: [(&str, &[&str], i32, &str); 8] = [
         ("server: {listen: 'x:y'}", &[], 78, "server.listen"),
         (
             "server: {listen: 'data.example.org:80'}",
@@ -316,7 +315,6 @@ fn what_units_cannot_do_is_refused_with_the_setting_that_asks_for_it() {
             2,
             "systemd knows no host names",
         ),
-        (auth, &["--idle-stop=auth=10"], 2, "a time such as 30s"),
         (
             auth,
             &["--credential=auth:key=key.pem"],
