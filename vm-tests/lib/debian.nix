@@ -70,7 +70,8 @@ let
       name: value:
       if isAttrs value && isAttrs (left.${name} or null) then merge left.${name} value else value
     ) right;
-  mutate = units: merge (foldl' (set: path: without path set) units (change.drop or [ ])) (change.put or { });
+  mutate =
+    units: merge (foldl' (set: path: without path set) units (change.drop or [ ])) (change.put or { });
 
   evaluate =
     modules:
@@ -165,7 +166,11 @@ let
     let
       config = evaluate [ module ];
       special = mapAttrs (
-        _: found: systemOf (evaluate [ module found.configuration ])
+        _: found:
+        systemOf (evaluate [
+          module
+          found.configuration
+        ])
       ) config.specialisation;
     in
     systemOf config

@@ -8,6 +8,7 @@ folder=$1
 mmdebstrap --quiet --variant=minbase \
     --include=systemd-sysv,dbus,polkitd,udev,iproute2,procps,netcat-openbsd,libnss-systemd,postgresql,curl,python3 \
     --aptopt='APT::Install-Recommends "false"' \
+    --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \

@@ -30,6 +30,7 @@ pub(crate) fn detect(root: &Path) -> Result<Vec<Capability>> {
         python(root)?,
         keycloak::find(root),
         nix(),
+        machines(),
     ])
 }
 
@@ -42,6 +43,15 @@ fn postgres() -> Capability {
             "no PostgreSQL server programs: install the package `postgresql`, or set RAT_TEST_POSTGRES_URL"
                 .to_owned()
         }),
+    }
+}
+
+/// Scenarios are no tests of cargo's: they come after them.
+fn machines() -> Capability {
+    Capability {
+        tests: "the scenarios on booted machines (`cargo xtask vm`)",
+        environment: Vec::new(),
+        problem: crate::vm::problem(),
     }
 }
 

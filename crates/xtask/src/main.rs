@@ -105,14 +105,7 @@ fn run(command: Command) -> Result<()> {
             let binaries = cargo::build(Build::Release)?;
             cargo::program(&binaries.join("rat-bench"), arguments)
         }
-        Command::Vm(options) if options.list => vm::list(),
-        Command::Vm(options) => {
-            let binaries = match &options.binaries {
-                Some(folder) => folder.clone(),
-                None => cargo::build(Build::Programs)?,
-            };
-            vm::run(&binaries, &options)
-        }
+        Command::Vm(options) => vm::command(&options),
         Command::Units { check } => units::update(check),
         Command::Lint => lint(),
         Command::Ci => {
@@ -172,10 +165,13 @@ fn test(binaries: &Path, require_all: bool, arguments: &[String]) -> Result<()> 
     } else {
         vec!["test".to_owned(), "--workspace".to_owned()]
     };
-    let outcome = cargo::run_with(
+    let mut outcome = cargo::run_with(
         selected.into_iter().chain(arguments.iter().cloned()),
         &environment,
     );
+    if outcome.is_ok() && !selects_packages(arguments) && vm::problem().is_none() {
+        outcome = vm::run(binaries, &vm::Options::default());
+    }
     for found in &missing {
         let reason = found.problem.as_deref().unwrap_or_default();
         cargo::say(&format!("LEFT OUT: {}: {reason}", found.tests));

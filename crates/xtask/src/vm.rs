@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::cargo::{root, say};
+use crate::cargo::{self, Build, root, say};
 use guest::Guest;
 use programs::Programs;
 use scenario::{Mutation, Scenario};
@@ -51,10 +51,10 @@ pub(crate) struct Options {
     verbose: bool,
     /// Take the programs from this folder instead of building them.
     #[arg(long, value_name = "FOLDER")]
-    pub binaries: Option<PathBuf>,
+    binaries: Option<PathBuf>,
     /// List the scenarios and what is taken out for each.
     #[arg(long)]
-    pub list: bool,
+    list: bool,
 }
 
 /// Why scenarios cannot be run on this machine, and what to do.
@@ -76,14 +76,33 @@ fn is_root() -> bool {
     users.and_then(|users| users.split_whitespace().nth(1)) == Some("0")
 }
 
+/// What `cargo xtask vm` does.
+pub(crate) fn command(options: &Options) -> Result<()> {
+    if options.list {
+        return list();
+    }
+    let binaries = match &options.binaries {
+        Some(folder) => folder.clone(),
+        None => cargo::build(Build::Programs)?,
+    };
+    run(&binaries, options)
+}
+
 /// Lists the scenarios.
-pub(crate) fn list() -> Result<()> {
+fn list() -> Result<()> {
     for scenario in scenario::discover(&root(), &[])? {
         let plan = scenario.plan("")?;
         let machine = plan["machine"].as_str().unwrap_or_default().to_owned();
-        say(&format!("{} ({machine}): {}", scenario.name, scenario.proves()?));
+        say(&format!(
+            "{} ({machine}): {}",
+            scenario.name,
+            scenario.proves()?
+        ));
         for mutation in Mutation::all(&plan) {
-            say(&format!("    without {}: not {:?}", mutation.name, mutation.fails));
+            say(&format!(
+                "    without {}: not {:?}",
+                mutation.name, mutation.fails
+            ));
         }
     }
     Ok(())
@@ -111,16 +130,27 @@ pub(crate) fn run(binaries: &Path, options: &Options) -> Result<()> {
             true => bench.mutate(scenario)?,
             false => vec![bench.prove(scenario)?],
         };
-        failed.extend(rows.iter().filter(|row| !row.good).map(|row| row.name.clone()));
+        failed.extend(
+            rows.iter()
+                .filter(|row| !row.good)
+                .map(|row| row.name.clone()),
+        );
         table.extend(rows);
     }
     say("");
     for row in &table {
         let mark = if row.good { "ok    " } else { "FAILED" };
-        say(&format!("{mark} {:6.1} s  {}", row.took.as_secs_f64(), row.name));
+        say(&format!(
+            "{mark} {:6.1} s  {}",
+            row.took.as_secs_f64(),
+            row.name
+        ));
     }
     let all = began.elapsed().as_secs_f64();
-    say(&format!("{} in {all:.0} s", count(table.len(), options.mutate)));
+    say(&format!(
+        "{} in {all:.0} s",
+        count(table.len(), options.mutate)
+    ));
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
 }
@@ -166,7 +196,10 @@ impl Bench<'_> {
         let good = outcome.failure.is_none();
         if let Some(failure) = outcome.failure {
             say(&failure.story);
-            say(&format!("{}: not so: {}\n{}", scenario.name, failure.claim, failure.error));
+            say(&format!(
+                "{}: not so: {}\n{}",
+                scenario.name, failure.claim, failure.error
+            ));
         }
         Ok(Row {
             name: scenario.name.clone(),
@@ -197,7 +230,10 @@ impl Bench<'_> {
                 }
                 Some(failure) => {
                     let Failure { claim, error, .. } = failure;
-                    say(&format!("  fails at {claim:?}, not at {:?}: {error}", mutation.fails));
+                    say(&format!(
+                        "  fails at {claim:?}, not at {:?}: {error}",
+                        mutation.fails
+                    ));
                     false
                 }
             };
@@ -215,7 +251,13 @@ impl Bench<'_> {
         outcome
     }
 
-    fn drive_in(&self, folder: &Path, scenario: &Scenario, mut plan: Value, quiet: bool) -> Result<Outcome> {
+    fn drive_in(
+        &self,
+        folder: &Path,
+        scenario: &Scenario,
+        mut plan: Value,
+        quiet: bool,
+    ) -> Result<Outcome> {
         if plan["machine"] == "vm" {
             let emulator = self.guest.emulator()?;
             plan["qemu"] = json!(emulator.command);
@@ -240,7 +282,9 @@ impl Bench<'_> {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::null());
         if quiet {
-            command.stdout(noise.try_clone()?).stderr(noise.try_clone()?);
+            command
+                .stdout(noise.try_clone()?)
+                .stderr(noise.try_clone()?);
         }
         let status = command.status().context("failed to start the driver")?;
         let took = began.elapsed();

@@ -52,7 +52,10 @@ impl Guest {
         }
         Ok(self.emulator.get_or_init(|| Emulator {
             kernel: folder.join("vmlinuz"),
-            command: command.iter().map(|word| word.display().to_string()).collect(),
+            command: command
+                .iter()
+                .map(|word| word.display().to_string())
+                .collect(),
         }))
     }
 }
@@ -84,15 +87,15 @@ fn built(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Removes what older recipes made.
+/// Removes what older recipes made, and what was not finished by a process that is gone.
 fn forget_others(cache: &Path, name: &str) -> Result<()> {
     let entries = std::fs::read_dir(cache).context("failed to list the cache")?;
     for entry in entries {
         let path = entry.context("failed to list the cache")?.path();
-        let is_ours = path
-            .file_name()
-            .is_some_and(|found| found.to_string_lossy().starts_with(&format!("{name}-")));
-        if is_ours {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let process = file.strip_prefix(&format!("{name}.partial-"));
+        let is_abandoned = process.is_some_and(|id| !Path::new("/proc").join(id).exists());
+        if is_abandoned || file.starts_with(&format!("{name}-")) {
             std::fs::remove_dir_all(&path)
                 .with_context(|| format!("failed to remove {}", path.display()))?;
         }

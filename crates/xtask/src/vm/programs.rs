@@ -33,7 +33,10 @@ impl Programs {
         let mut started = Vec::new();
         for name in NAMES {
             let mut command = Command::new("strip");
-            command.arg("-o").arg(inner.join(name)).arg(binaries.join(name));
+            command
+                .arg("-o")
+                .arg(inner.join(name))
+                .arg(binaries.join(name));
             started.push((name, command.spawn().context("failed to start strip")?));
         }
         for (name, mut strip) in started {

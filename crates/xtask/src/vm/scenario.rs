@@ -44,7 +44,10 @@ pub(crate) fn discover(root: &Path, names: &[String]) -> Result<Vec<Scenario>> {
     found.sort_by(|left, right| left.name.cmp(&right.name));
     for name in names {
         if !found.iter().any(|scenario| scenario.name == *name) {
-            let all: Vec<_> = found.iter().map(|scenario| scenario.name.as_str()).collect();
+            let all: Vec<_> = found
+                .iter()
+                .map(|scenario| scenario.name.as_str())
+                .collect();
             bail!("there is no scenario {name:?}, but {}", all.join(", "));
         }
     }
@@ -92,5 +95,40 @@ impl Mutation {
             fails: fails.as_str().unwrap_or_default().to_owned(),
         })
         .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::discover;
+    use crate::cargo::root;
+
+    #[test]
+    fn every_scenario_has_a_script_and_a_row_in_the_documentation() {
+        let page = root().join("docs/reference/scenarios.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let scenarios = discover(&root(), &[]).unwrap();
+        assert!(!scenarios.is_empty());
+        for scenario in &scenarios {
+            for script in &scenario.script {
+                assert!(script.is_file(), "{} is missing", script.display());
+            }
+            assert!(!scenario.proves().unwrap().is_empty());
+            let row = format!("\n| `{}` |", scenario.name);
+            assert!(page.contains(&row), "no row for {}", scenario.name);
+        }
+        let rows =
+            page.matches(" | container | ").count() + page.matches(" | virtual machine | ").count();
+        assert_eq!(rows, scenarios.len(), "a row for no scenario");
+    }
+
+    #[test]
+    fn a_scenario_that_is_not_there_is_named_with_those_that_are() {
+        let names = ["boot".to_owned()];
+        let error = discover(&root(), &names).err().unwrap().to_string();
+        assert!(
+            error.contains("\"boot\"") && error.contains("boots"),
+            "{error}"
+        );
     }
 }
