@@ -24,6 +24,15 @@ let
   isPublic = !address.isLocal listen;
   hasAuthentication = cfg.apiKeyFile != null || (cfg.plugins.auth.enable or false);
 
+  # Folders of people, and of things that pass.
+  hidden = [
+    "/home"
+    "/root"
+    "/run"
+    "/tmp"
+  ];
+  firstFolder = "/${builtins.elemAt (lib.splitString "/" (toString cfg.storage.path)) 1}";
+
   assertionsOf =
     slot:
     let
@@ -94,7 +103,14 @@ in
         message = "services.rat.catalog.clientSecretFile: clientId and clientSecretFile belong together; set both or neither";
       }
       {
-        assertion = cfg.executor.limits.memoryMax == null || cfg.runner.enable || cfg.plugins ? executor;
+        assertion = cfg.storage.path != "/var/lib/rat" && !(elem (firstFolder) hidden);
+        message = "services.rat.storage.path: ${cfg.storage.path} is ratd's own folder or one that services do not see; take /var/lib/rat/lake, or a folder outside of ${concatStringsSep ", " hidden}";
+      }
+      {
+        assertion =
+          filterAttrs (_: limit: limit != null) cfg.executor.limits == { }
+          || cfg.runner.enable
+          || cfg.plugins ? executor;
         message = "services.rat.executor.limits: nothing on this machine executes runs; leave it out, or set services.rat.runner.enable = true";
       }
     ]

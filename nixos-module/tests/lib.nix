@@ -321,6 +321,7 @@ let
       );
     optional = condition: value: if condition then [ value ] else [ ];
     optionalAttrs = condition: set: if condition then set else { };
+    splitString = separator: text: filter isString (builtins.split separator text);
     removePrefix =
       prefix: text:
       let

@@ -94,6 +94,14 @@ in
     };
     message = "A definition for option `services.rat.plugins.auth.credentials.key' is not of type `absolute path not in the Nix store'";
   };
+  a-lake-that-services-do-not-see = {
+    configuration = of { storage.path = "/home/alice/lake"; };
+    message = "services.rat.storage.path: /home/alice/lake is ratd's own folder or one that services do not see";
+  };
+  a-lake-in-the-way-of-ratd = {
+    configuration = of { storage.path = "/var/lib/rat"; };
+    message = "services.rat.storage.path: /var/lib/rat is ratd's own folder";
+  };
   two-databases = {
     configuration = of { database.urlFile = "/run/secrets/url"; };
     message = "services.rat.database.urlFile: the database would be here and elsewhere";

@@ -59,6 +59,51 @@ fn the_examples_become_units() {
     }
 }
 
+/// The blocks of Nix in a page, without those that are flakes.
+fn snippets(page: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(page)).unwrap();
+    let blocks = text.split("```nix\n").skip(1);
+    blocks
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .filter(|block| !block.contains("outputs ="))
+        // Somebody's own package.
+        .map(|block| {
+            block.replace(
+                "my-sharing-plugin",
+                "{ type = \"derivation\"; name = \"p-1\"; outPath = \"/p\"; }",
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_snippets_of_the_documentation_become_units() {
+    let mut seen = 0;
+    for page in [
+        "README.md",
+        "docs/how-to/install-on-nixos.md",
+        "docs/reference/units.md",
+    ] {
+        for snippet in snippets(page) {
+            // What a snippet leaves out, the ones before it said.
+            let configuration =
+                format!("{{ imports = [ {{ services.rat.enable = true; }} ({snippet}) ]; }}");
+            if result_of(&configuration).is_none() {
+                return;
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 7, "{seen}");
+    let readme = snippets("README.md");
+    let example = std::fs::read_to_string(root().join("examples/nixos/minimal.nix")).unwrap();
+    assert_eq!(readme.len(), 1);
+    assert!(
+        example.ends_with(&readme[0]),
+        "examples/nixos/minimal.nix is the README's snippet"
+    );
+}
+
 #[test]
 fn what_is_wrong_is_refused_with_its_option() {
     let Some(cases) = evaluate(
