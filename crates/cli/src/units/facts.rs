@@ -3,18 +3,21 @@
 //!
 //! `nixos-module/address.nix` and `units.nix` find out the same for NixOS.
 
+mod database;
+mod network;
+mod plugin;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use rat_config::{
-    Address, Catalog, CatalogAccess, DatabaseSource, FileReference, Plugin, PluginAddress,
-    Settings, Slot,
-};
-use url::Url;
+use rat_config::{Address, Catalog, CatalogAccess, DatabaseSource, FileReference, Settings};
 
 use super::template::Blanks;
 use crate::arguments::{Credential, UnitsArguments};
+use database::Database;
+use network::Network;
+use plugin::{LocalPlugin, local_plugins};
 
 /// ratd's own folder.
 const STATE: &str = "/var/lib/rat";
@@ -24,91 +27,6 @@ const CREDENTIALS: &str = "/etc/credstore";
 const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 /// What needs no escaping in a unit, nor in a list of paths.
 const PLAIN: &str = "/._-+,=:@";
-const LOCALHOST: &str = "localhost";
-const ANY: &str = "any";
-
-/// Whom a process may reach: nobody, those that are named, or anybody.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Network(Vec<String>);
-
-impl Network {
-    fn any() -> Self {
-        Self(vec![ANY.to_owned()])
-    }
-
-    fn reach(address: &Address) -> Self {
-        match address {
-            Address::Unix(_) => Self::default(),
-            address if address.is_local() => Self(vec![LOCALHOST.to_owned()]),
-            Address::Tcp { .. } => Self::any(),
-        }
-    }
-
-    fn reach_plugin(address: &PluginAddress) -> Self {
-        match address {
-            PluginAddress::Plain(address) => Self::reach(address),
-            PluginAddress::Https { host, port } => Self::reach(&Address::Tcp {
-                host: host.clone(),
-                port: *port,
-            }),
-        }
-    }
-
-    fn and(mut self, other: Self) -> Self {
-        for name in other.0 {
-            if !self.0.contains(&name) {
-                self.0.push(name);
-            }
-        }
-        self
-    }
-
-    fn is_any(&self) -> bool {
-        self.0.iter().any(|name| name == ANY)
-    }
-
-    /// Which template of a daemon is the one: they reach this machine alone, or anybody.
-    pub(super) fn variant(&self) -> &'static str {
-        match self.0.is_empty() {
-            true => "none",
-            false if self.is_any() => "any",
-            false => "local",
-        }
-    }
-
-    /// Which template of a plugin is the one.
-    pub(super) fn variant_of_plugin(&self) -> &'static str {
-        match self.variant() {
-            "local" => "some",
-            other => other,
-        }
-    }
-}
-
-/// A plugin that runs on this machine.
-#[derive(Debug)]
-pub(super) struct LocalPlugin {
-    pub(super) slot: Slot,
-    pub(super) address: Address,
-    pub(super) program: PathBuf,
-    pub(super) network: Network,
-    credentials: Vec<(String, PathBuf)>,
-    idle_stop: Option<Duration>,
-}
-
-impl LocalPlugin {
-    pub(super) fn blanks(&self) -> Result<Blanks> {
-        let idle_stop = self.idle_stop.map(|time| {
-            let time = humantime::format_duration(time).to_string();
-            format!("--idle-stop {}", time.replace(' ', ""))
-        });
-        Ok(Blanks::one("@slot@", self.slot.as_str())
-            .with("@program@", [plain(&self.program)?])
-            .with("@network@", self.network.0.iter().cloned())
-            .with("@arguments@", idle_stop)
-            .and(credentials(&self.credentials)?))
-    }
-}
 
 /// Everything.
 #[derive(Debug)]
@@ -166,7 +84,9 @@ impl Facts {
                 Network::reach(&settings.ratq.address),
             ])
             .fold(
-                database.network.and(reach_catalog(&settings.catalog)),
+                database
+                    .network
+                    .and(Network::reach_catalog(&settings.catalog)),
                 Network::and,
             );
         let here = |address: &Address| address.is_local().then(|| address.clone());
@@ -287,131 +207,6 @@ fn hidden_in(path: &Path) -> Option<&'static str> {
     HIDDEN.into_iter().find(|hidden| path.starts_with(hidden))
 }
 
-fn reach_catalog(catalog: &Catalog) -> Network {
-    match catalog {
-        Catalog::Builtin => Network::default(),
-        Catalog::Rest(_) => Network::any(),
-    }
-}
-
-/// What ratd needs for its database.
-#[derive(Debug, Default)]
-struct Database {
-    network: Network,
-    /// Of a database file that is not in ratd's own folder.
-    folder: Option<PathBuf>,
-    /// That brings the database up.
-    unit: Option<&'static str>,
-}
-
-impl Database {
-    fn of(source: &DatabaseSource) -> Result<Self> {
-        let url = match source {
-            // Only ratd may look into it.
-            DatabaseSource::File(_) => {
-                return Ok(Self {
-                    network: Network::any(),
-                    ..Self::default()
-                });
-            }
-            DatabaseSource::Url(url) => url,
-        };
-        if let Some(file) = url.strip_prefix("sqlite:") {
-            let file = file.strip_prefix("//").unwrap_or(file);
-            let folder = Path::new(file)
-                .parent()
-                .filter(|folder| !folder.starts_with(STATE));
-            return Ok(Self {
-                folder: folder.map(Path::to_owned),
-                ..Self::default()
-            });
-        }
-        let url = Url::parse(url)?;
-        let host = url.host_str().unwrap_or_default();
-        let is_folder =
-            |text: &str| text.starts_with('/') || text.to_lowercase().starts_with("%2f");
-        let in_query = url
-            .query_pairs()
-            .any(|(key, value)| key == "host" && is_folder(&value));
-        if is_folder(host) || in_query {
-            return Ok(Self {
-                unit: Some("postgresql.service"),
-                ..Self::default()
-            });
-        }
-        let host = Address::Tcp {
-            host: host
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned(),
-            port: 5432,
-        };
-        Ok(Self {
-            network: Network::reach(&host),
-            unit: host.is_local().then_some("postgresql.service"),
-            ..Self::default()
-        })
-    }
-}
-
-fn local_plugins(
-    settings: &Settings,
-    programs: &Path,
-    arguments: &UnitsArguments,
-) -> Result<Vec<LocalPlugin>> {
-    let here = settings
-        .plugins
-        .iter()
-        .filter_map(|(slot, plugin)| match &plugin.address {
-            PluginAddress::Plain(address) if address.is_local() => Some((*slot, address, plugin)),
-            PluginAddress::Plain(_) | PluginAddress::Https { .. } => None,
-        });
-    let plugins: Vec<_> = here
-        .map(|(slot, address, plugin)| local_plugin(slot, address, plugin, programs, arguments))
-        .collect();
-    let networks = arguments.network.iter().map(|found| &found.slot);
-    let credentials = arguments
-        .credential
-        .iter()
-        .filter_map(|found| found.slot.as_ref());
-    for slot in networks.chain(credentials) {
-        let is_here = plugins.iter().any(|plugin| plugin.slot.as_str() == slot);
-        ensure!(
-            is_here,
-            "{slot}: rat.yaml has no plugin for it that runs on this machine"
-        );
-    }
-    Ok(plugins)
-}
-
-fn local_plugin(
-    slot: Slot,
-    address: &Address,
-    plugin: &Plugin,
-    programs: &Path,
-    arguments: &UnitsArguments,
-) -> LocalPlugin {
-    let name = slot.as_str();
-    let reachable = arguments.network.iter().filter(|found| found.slot == name);
-    let network = Network(reachable.map(|found| found.value.0.clone()).collect());
-    let secrets = arguments
-        .credential
-        .iter()
-        .filter(|found| found.slot.as_deref() == Some(name));
-    let mut credentials: Vec<_> = secrets
-        .map(|found| (found.name.clone(), found.file.clone()))
-        .collect();
-    credentials.sort();
-    LocalPlugin {
-        slot,
-        address: address.clone(),
-        program: programs.join(format!("rat-plugin-{}", plugin.name.as_str())),
-        network: Network::default().and(network).and(Network::reach(address)),
-        credentials,
-        idle_stop: plugin.idle_stop,
-    }
-}
-
 /// What the settings name without a path, and what was named in the call.
 fn ratd_credentials(settings: &Settings, named: &[Credential]) -> Vec<(String, PathBuf)> {
     let mut references: Vec<&FileReference> = settings.auth.api_key_file.iter().collect();
@@ -444,7 +239,7 @@ fn ratd_credentials(settings: &Settings, named: &[Credential]) -> Vec<(String, P
             }
             FileReference::Path(_) => None,
         });
-    let mut found: std::collections::BTreeMap<_, _> = from_settings.collect();
+    let mut found: BTreeMap<_, _> = from_settings.collect();
     let named = named.iter().filter(|credential| credential.slot.is_none());
     found.extend(named.map(|credential| (credential.name.clone(), credential.file.clone())));
     found.into_iter().collect()
