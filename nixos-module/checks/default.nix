@@ -77,3 +77,5 @@ in
   example-team = example ../../examples/nixos/team.nix;
   example-elsewhere = example ../../examples/nixos/elsewhere.nix;
 }
+# Each scenario on a booted machine: vm-boots and so on.
+// import ../../vm-tests { inherit pkgs; }

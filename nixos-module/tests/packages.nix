@@ -55,13 +55,7 @@ let
       rustPlatform.buildRustPackage = named;
       runCommand =
         name: arguments: script:
-        build name (
-          arguments
-          // {
-            inherit script;
-            meta = { };
-          }
-        );
+        build name ({ meta = { }; } // arguments // { inherit script; });
       writeShellApplication =
         arguments: build arguments.name (arguments // { meta.mainProgram = arguments.name; });
       mkShell = arguments: build "shell" (arguments // { meta = { }; });
@@ -71,19 +65,32 @@ let
           names = import ./documentation.nix { inherit lib; } arguments.options;
         };
       };
+      # The machines are evaluated as well.
       testers.runNixOSTest =
         test:
         build "vm-test-${test.name}" {
           meta = { };
           script = test.testScript;
+          machines = lib.mapAttrs (
+            _: node:
+            (import ./system.nix {
+              modules = [
+                node
+                { nixpkgs.hostPlatform = system; }
+              ];
+              packages = final;
+            }).config.system.build.etc
+          ) test.nodes;
         };
       formats.yaml = (import ./pkgs.nix { inherit lib; }).formats.yaml;
     }
     // lib.genAttrs [
       "cargo"
       "clippy"
+      "curl"
       "help2man"
       "installShellFiles"
+      "netcat"
       "nixfmt"
       "nixfmt-tree"
       "postgresql"

@@ -1,5 +1,10 @@
 # Stands in for `nixosSystem`: evaluates the options that the module of RAT sets.
-{ modules }:
+{
+  modules,
+  # What the configuration sees as `pkgs`. Overlays of its own would have to be known before it is
+  # evaluated.
+  packages ? import ./pkgs.nix { lib = import ./lib.nix; },
+}:
 let
   lib = import ./lib.nix;
   evaluated = lib.evalModules {
@@ -9,6 +14,8 @@ let
         options = {
           nixpkgs = anything;
           boot = anything;
+          specialisation = anything;
+          virtualisation = anything;
           system.stateVersion = anything;
         };
       }
@@ -20,8 +27,6 @@ let
     default = { };
   };
   inherit (evaluated) config;
-  # Overlays of the configuration itself would have to be known before it is evaluated.
-  packages = import ./pkgs.nix { inherit lib; };
   failed = builtins.filter (one: !one.assertion) config.assertions;
 in
 {
