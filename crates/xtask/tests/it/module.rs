@@ -266,3 +266,100 @@ fn what_is_made_of_the_units_is_up_to_date_and_systemd_has_nothing_to_say() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+#[test]
+fn a_service_reaches_whom_its_settings_need_and_nobody_else() {
+    let ratd = |options: &str| {
+        let configuration = format!("{{ services.rat = {{ enable = true; {options} }}; }}");
+        let config =
+            result_of(&configuration)?["units"]["services"]["ratd"]["serviceConfig"].clone();
+        let families = config["RestrictAddressFamilies"].as_array().unwrap().len();
+        Some((
+            config["PrivateNetwork"].clone(),
+            config["IPAddressAllow"].clone(),
+            families,
+        ))
+    };
+    let nobody = (json!(true), Value::Null, 1);
+    let this_machine = (json!(false), json!(["localhost"]), 3);
+    let anybody = (json!(false), Value::Null, 3);
+    let cases = [
+        ("", &nobody),
+        ("database.createLocally = false;", &nobody),
+        ("settings.server.listen = \"0.0.0.0:8080\";", &nobody),
+        (
+            "settings.runner.address = \"127.0.0.1:50052\";",
+            &this_machine,
+        ),
+        ("plugins.cloud.address = \"[::1]:50064\";", &this_machine),
+        ("plugins.cloud.address = \"10.0.0.1:50064\";", &anybody),
+        (
+            "plugins.cloud.address = \"https://cloud.example.org:50064\";",
+            &anybody,
+        ),
+        (
+            "catalog = { type = \"rest\"; uri = \"https://c.example.org\"; };",
+            &anybody,
+        ),
+        (
+            "database = { createLocally = false; urlFile = \"/run/secrets/url\"; };",
+            &anybody,
+        ),
+    ];
+    for (options, wanted) in cases {
+        let Some(found) = ratd(options) else {
+            return;
+        };
+        assert_eq!(found, *wanted, "{options}");
+    }
+}
+
+#[test]
+fn a_plugin_without_the_sdk_gets_no_option_of_it_and_no_watchdog() {
+    let plugin = |sdk: bool| {
+        let configuration = format!(
+            "({{ pkgs, ... }}: {{ services.rat = {{ enable = true; plugins.auth = {{ sdk = {sdk}; \
+             package = pkgs.rat-plugin-auth-keycloak; arguments = [ \"--a b\" ]; }}; }}; }})"
+        );
+        let result = result_of(&configuration)?;
+        Some(result["units"]["services"]["rat-plugin-auth"]["serviceConfig"].clone())
+    };
+    let Some(with) = plugin(true) else {
+        return;
+    };
+    assert_eq!(
+        (&with["Type"], &with["WatchdogSec"]),
+        (&json!("notify"), &json!(30))
+    );
+    let command = with["ExecStart"].as_str().unwrap();
+    assert!(
+        command.ends_with("keycloak --configure-from ratd \"--a b\""),
+        "{command}"
+    );
+    let without = plugin(false).unwrap();
+    assert_eq!(
+        (&without["Type"], &without["WatchdogSec"]),
+        (&json!("exec"), &Value::Null)
+    );
+    let command = without["ExecStart"].as_str().unwrap();
+    assert!(command.ends_with("keycloak \"--a b\""), "{command}");
+}
+
+#[test]
+fn what_fails_is_started_again_and_a_refused_configuration_is_not() {
+    let Some(result) = result_of("./examples/nixos/team.nix") else {
+        return;
+    };
+    for (name, service) in result["units"]["services"].as_object().unwrap() {
+        let config = &service["serviceConfig"];
+        assert_eq!(config["Restart"], "on-failure", "{name}");
+        assert_eq!(config["RestartPreventExitStatus"], "2 78", "{name}");
+        assert_eq!(service["unitConfig"]["StartLimitIntervalSec"], 0, "{name}");
+        assert!(config["RestartSteps"].as_u64().unwrap() > 1, "{name}");
+        assert_eq!(config["WatchdogSec"], 30, "{name}");
+        assert!(
+            !config["MemoryMax"].is_null() && !config["TasksMax"].is_null(),
+            "{name}"
+        );
+    }
+}
