@@ -24,7 +24,7 @@ let
       postInstall = "";
     });
 
-  # What an example makes of a machine: evaluated with all of NixOS, and built as far as its units.
+  # What an example makes of a machine, with all of NixOS, whose assertions hold.
   example =
     file:
     (lib.nixosSystem {
@@ -37,7 +37,7 @@ let
           system.stateVersion = "26.05";
         }
       ];
-    }).config.system.build.etc;
+    }).config.system.build.toplevel;
 
   options =
     (lib.evalModules {

@@ -79,7 +79,7 @@ let
                 { nixpkgs.hostPlatform = system; }
               ];
               packages = final;
-            }).config.system.build.etc
+            }).config.system.build.toplevel
           ) test.nodes;
         };
       formats.yaml = (import ./pkgs.nix { inherit lib; }).formats.yaml;

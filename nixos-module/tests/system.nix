@@ -30,8 +30,8 @@ let
   failed = builtins.filter (one: !one.assertion) config.assertions;
 in
 {
-  config.system.build.etc = derivation {
-    name = "etc";
+  config.system.build.toplevel = derivation {
+    name = "system";
     system = config.nixpkgs.hostPlatform;
     builder = "/bin/sh";
     units =
