@@ -4,6 +4,8 @@ machine.start()
 
 with subtest("ratd is ready"):
     machine.wait_for_unit("ratd.service", timeout=SOON)
+    taken = (ready_at("ratd.service") - started_at("ratd.service")) / 1e6
+    figure("cold start of ratd to READY, on an empty database", f"{taken:.2f} s")
 
 with subtest("all sockets listen before any plugin runs"):
     machine.wait_for_unit("multi-user.target", timeout=SOON)

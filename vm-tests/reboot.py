@@ -13,6 +13,10 @@ with subtest("RAT is up, and the example project has run"):
     machine.wait_for_unit("ratd.service", timeout=LONG)
     machine.succeed("systemctl start rat-runner.service")
     all_is_well(LONG)
+    memory = {unit: int(machine.get_unit_property(unit, "MemoryCurrent")) for unit in [*DAEMONS, PLUGIN]}
+    for unit, size in memory.items():
+        figure(f"memory of {unit.removesuffix('.service')}, idle (MemoryCurrent)", f"{size / 2**20:.0f} MiB")
+    figure("memory of the idle appliance", f"{sum(memory.values()) / 2**20:.0f} MiB")
     rat("apply /etc/scenario/shop", timeout=LONG)
     rat("apply /etc/scenario/slow", timeout=LONG)
     rat("run --all --namespace shop --wait", timeout=LONG)

@@ -14,6 +14,12 @@ DAEMONS = ["ratd.service", "rat-runner.service", "ratq.service"]
 PLUGIN = "rat-plugin-auth.service"
 
 
+def figure(name: str, value: str) -> None:
+    """Something that was measured: told, and kept where somebody collects it."""
+    print(f"           {name}: {value}", flush=True)
+    globals().get("figures", {})[name] = value
+
+
 def curl(path: str, method: str = "GET", token: str | None = TOKEN, body: Any = None) -> tuple[int, str]:
     """Asks ratd: the HTTP status, 0 where nobody answers, and the body."""
     words = ["curl", "-sS", "--max-time", "60", "-X", method, "-w", "\\n%{http_code}"]
@@ -141,7 +147,13 @@ def start_run(name: str) -> str:
 def start_slow_run() -> str:
     """A run that takes some seconds, under way: its id."""
     run_id = start_run("slow.bronze.count")
-    until("the run runs", lambda: run_status(run_id) == "running")
+
+    def has_spoken() -> bool:
+        # One that never spoke may not have begun, and ratd would let it wait again.
+        status, text = curl(f"/api/v1/runs/{run_id}/logs")
+        return status == 200 and len(json.loads(text)["logs"]) > 0
+
+    until("the run runs", lambda: run_status(run_id) == "running" and has_spoken())
     return run_id
 
 

@@ -7,6 +7,7 @@
 //!
 //! This module builds, evaluates, calls the driver and reports; it boots nothing by itself.
 
+mod figures;
 mod guest;
 mod programs;
 mod scenario;
@@ -46,6 +47,9 @@ pub(crate) struct Options {
     /// Take out of the units what each scenario guards, and expect it to fail.
     #[arg(long)]
     mutate: bool,
+    /// Measure with release binaries, and write the figures to `docs/benchmarks.md`.
+    #[arg(long, conflicts_with_all = ["names", "mutate"])]
+    figures: bool,
     /// Show every command that is executed on a machine.
     #[arg(long)]
     verbose: bool,
@@ -83,6 +87,7 @@ pub(crate) fn command(options: &Options) -> Result<()> {
     }
     let binaries = match &options.binaries {
         Some(folder) => folder.clone(),
+        None if options.figures => cargo::build(Build::Release)?,
         None => cargo::build(Build::Programs)?,
     };
     run(&binaries, options)
@@ -146,6 +151,10 @@ pub(crate) fn run(binaries: &Path, options: &Options) -> Result<()> {
             row.name
         ));
     }
+    if options.figures {
+        let measured = table.iter().flat_map(|row| row.figures.clone()).collect();
+        figures::write(measured, &bench.programs)?;
+    }
     let all = began.elapsed().as_secs_f64();
     say(&format!(
         "{} in {all:.0} s",
@@ -165,6 +174,8 @@ struct Row {
     name: String,
     took: Duration,
     good: bool,
+    /// What the scenario measured.
+    figures: Vec<(String, String)>,
 }
 
 /// What a scenario's run left behind.
@@ -172,6 +183,7 @@ struct Outcome {
     took: Duration,
     /// What was claimed and is not so; `None` where everything is.
     failure: Option<Failure>,
+    figures: Vec<(String, String)>,
 }
 
 struct Failure {
@@ -205,6 +217,7 @@ impl Bench<'_> {
             name: scenario.name.clone(),
             took: outcome.took,
             good,
+            figures: outcome.figures,
         })
     }
 
@@ -238,7 +251,12 @@ impl Bench<'_> {
                 }
             };
             let took = outcome.took;
-            rows.push(Row { name, took, good });
+            rows.push(Row {
+                name,
+                took,
+                good,
+                figures: Vec::new(),
+            });
         }
         Ok(rows)
     }
@@ -301,7 +319,15 @@ impl Bench<'_> {
             error: text("error"),
             story: text("story"),
         });
-        Ok(Outcome { took, failure })
+        let measured = outcome["figures"].as_object().into_iter().flatten();
+        let figures = measured
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
+            .collect();
+        Ok(Outcome {
+            took,
+            failure,
+            figures,
+        })
     }
 }
 

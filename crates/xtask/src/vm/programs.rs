@@ -48,6 +48,14 @@ impl Programs {
         })
     }
 
+    /// The programs' files.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        NAMES
+            .iter()
+            .map(|name| self.folder.join("bin").join(name))
+            .collect()
+    }
+
     /// Folder on the machine = folder here, as the driver wants it.
     pub(crate) fn places(&self) -> Value {
         PLACES

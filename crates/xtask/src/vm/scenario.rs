@@ -59,7 +59,8 @@ impl Scenario {
     /// What lies where on the scenario's machines.
     pub(crate) fn plan(&self, mutation: &str) -> Result<Value> {
         let output = Command::new("nix-instantiate")
-            .args(["--eval", "--strict", "--json"])
+            // A scenario may make a file of its own.
+            .args(["--eval", "--strict", "--json", "--read-write-mode"])
             .arg(root().join("vm-tests/lib/debian.nix"))
             .arg("--argstr")
             .arg("scenario")

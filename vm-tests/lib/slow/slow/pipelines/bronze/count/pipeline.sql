@@ -8,4 +8,4 @@ CROSS JOIN digits AS c
 CROSS JOIN digits AS d
 CROSS JOIN digits AS e
 CROSS JOIN digits AS f
-CROSS JOIN (VALUES (0), (1), (2), (3)) AS g (digit)
+CROSS JOIN digits AS g
