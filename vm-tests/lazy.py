@@ -12,7 +12,8 @@ def time_of_a_request(token: str) -> float:
     return float(machine.succeed(f"curl -sSf -o /dev/null -w '%{{time_total}}' -H {header} http://127.0.0.1:8080/api/v1/me"))
 
 
-boot()
+with subtest("RAT is up"):
+    boot()
 
 with subtest("without ratd no plugin runs"):
     machine.succeed(f"systemctl stop {RATD}", f"systemctl stop {PLUGIN}")

@@ -59,8 +59,7 @@ impl Scenario {
     /// What lies where on the scenario's machines.
     pub(crate) fn plan(&self, mutation: &str) -> Result<Value> {
         let output = Command::new("nix-instantiate")
-            // A scenario may make a file of its own.
-            .args(["--eval", "--strict", "--json", "--read-write-mode"])
+            .args(["--eval", "--strict", "--json"])
             .arg(root().join("vm-tests/lib/debian.nix"))
             .arg("--argstr")
             .arg("scenario")
