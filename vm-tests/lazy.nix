@@ -2,7 +2,11 @@
 {
   nodes.machine = {
     imports = [ ./lib/demo.nix ];
-    services.rat.plugins.auth.idleStop = "2s";
+    services.rat = {
+      plugins.auth.idleStop = "2s";
+      # Often enough to wake a plugin that is to sleep.
+      settings.plugin_health.interval = "1s";
+    };
   };
 
   mutations = {

@@ -44,6 +44,14 @@ with subtest("a caller of ratd is answered by a plugin that slept"):
     figure("the same through one that is awake", f"{awake * 1000:.0f} ms")
     machine.require_unit_state(PLUGIN)
 
+with subtest("ratd lets a plugin sleep, and says how it was"):
+    until("the plugin ends", sleeps, 60)
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        assert sleeps(), "ratd woke it"
+        assert api("/health", token=None)["plugins"] == {"auth-static": "healthy"}
+    assert api("/api/v1/me")["user_id"] == "alice"
+
 with subtest("ratd is ready although its plugin cannot start"):
     machine.succeed(
         f"systemctl stop ratd.service {PLUGIN}",

@@ -151,9 +151,9 @@ pub(crate) fn run(binaries: &Path, options: &Options) -> Result<()> {
             row.name
         ));
     }
-    if options.figures {
-        let measured = table.iter().flat_map(|row| row.figures.clone()).collect();
-        figures::write(measured, &bench.programs)?;
+    if options.figures && failed.is_empty() {
+        let measured: Vec<_> = table.iter().flat_map(|row| row.figures.clone()).collect();
+        figures::write(&measured, &bench.programs)?;
     }
     let all = began.elapsed().as_secs_f64();
     say(&format!(

@@ -12,8 +12,8 @@ use crate::cargo::{root, say};
 const HEADING: &str = "## The appliance";
 
 /// Prints the figures and puts them into their place.
-pub(crate) fn write(measured: Vec<(String, String)>, programs: &Programs) -> Result<()> {
-    let section = section(&measured, programs)?;
+pub(crate) fn write(measured: &[(String, String)], programs: &Programs) -> Result<()> {
+    let section = section(measured, &programs.files())?;
     say(&section);
     let path = root().join("docs/benchmarks.md");
     let page = std::fs::read_to_string(&path)
@@ -22,7 +22,7 @@ pub(crate) fn write(measured: Vec<(String, String)>, programs: &Programs) -> Res
         .with_context(|| format!("failed to write {}", path.display()))
 }
 
-fn section(measured: &[(String, String)], programs: &Programs) -> Result<String> {
+fn section(measured: &[(String, String)], programs: &[PathBuf]) -> Result<String> {
     let mut text = format!(
         "{HEADING}\n\n\
          Written by `cargo xtask vm --figures`: the module's units with release binaries, PostgreSQL on the same\n\
@@ -33,9 +33,9 @@ fn section(measured: &[(String, String)], programs: &Programs) -> Result<String>
         let _ = writeln!(text, "| {name} | {value} |");
     }
     text.push_str("\n| Program | Stripped | Libraries | Closure |\n|---|---:|---|---:|\n");
-    for file in programs.files() {
-        let size = size(&file)?;
-        let libraries = libraries(&file)?;
+    for file in programs {
+        let size = size(file)?;
+        let libraries = libraries(file)?;
         let mut closure = size;
         for library in &libraries {
             closure += self::size(library)?;
@@ -48,7 +48,7 @@ fn section(measured: &[(String, String)], programs: &Programs) -> Result<String>
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} |",
-            name(&file),
+            name(file),
             mebibytes(size),
             names.join(", "),
             mebibytes(closure)
@@ -97,7 +97,20 @@ fn with(page: &str, section: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with;
+    use super::{section, with};
+
+    #[test]
+    fn a_program_is_weighed_with_the_libraries_that_it_loads() {
+        let program = std::env::current_exe().unwrap();
+        let measured = [("cold start".to_owned(), "0.20 s".to_owned())];
+        let text = section(&measured, &[program]).unwrap();
+        assert!(text.contains("| cold start | 0.20 s |\n"), "{text}");
+        let row = text.lines().last().unwrap();
+        assert!(
+            row.contains("`libc.so.6`") && row.ends_with(" MiB |"),
+            "{row}"
+        );
+    }
 
     #[test]
     fn the_section_takes_the_place_of_the_one_before_it_and_leaves_the_others() {
