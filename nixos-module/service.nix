@@ -87,6 +87,8 @@ rec {
       description,
       name,
       service ? name,
+      # Most starts within a minute.
+      starts ? 20,
       setting,
       at,
       user,
@@ -114,7 +116,7 @@ rec {
         # that waits starts it again, and so on until the socket fails too. A service that crashes
         # is started less often than that.
         TriggerLimitIntervalSec = 60;
-        TriggerLimitBurst = 20;
+        TriggerLimitBurst = starts;
       }
       // (
         if address.isUnix at then

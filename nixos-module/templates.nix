@@ -3,7 +3,8 @@
 #
 # Words between @ are the blanks. A line with one that stands for many values is there for each of
 # them. What cannot be a blank has a variant: the network that a service needs (none, local, any; of
-# a plugin: none, some, any), and the kind of a socket's address (unix, port).
+# a plugin: none, some, any), the kind of a socket's address (unix, port), and whether its plugin ends
+# when nobody calls it (idle).
 let
   inherit (builtins)
 
@@ -38,6 +39,14 @@ let
       internal_socket = "127.0.0.1:1";
     };
   };
+  idle =
+    settings:
+    settings
+    // {
+      plugins."@slot@" = settings.plugins."@slot@" // {
+        idle_stop = "1s";
+      };
+    };
   withPlugin =
     address:
     settings
@@ -106,6 +115,8 @@ let
     (variant "rat-plugin-@slot@.service" "none" plain)
     (variant "rat-plugin-@slot@.service" "some" (render settings [ "@network@" ]))
     (variant "rat-plugin-@slot@.service" "any" (render settings [ "any" ]))
+    (variant "rat-plugin-@slot@.socket" "unix-idle" (render (idle settings) [ ]))
+    (variant "rat-plugin-@slot@.socket" "port-idle" (render (idle onPorts) [ ]))
   ]
   ++ daemons
   ++ sockets

@@ -169,6 +169,8 @@ let
         description = "RAT: socket of the plugin for ${slot}";
         inherit name at;
         setting = "plugins.${slot}.address";
+        # One that ends by itself may be started each second.
+        starts = if idleStop == null then 20 else 120;
         user = "ratd";
         group = "rat-slot-${slot}";
       };

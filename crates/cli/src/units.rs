@@ -96,12 +96,8 @@ fn render(facts: &Facts) -> Result<BTreeMap<PathBuf, String>> {
         let setting = format!("plugins.{}.address", plugin.slot);
         let blanks = blanks.and(listen(&setting, &plugin.address)?);
         let template = "rat-plugin-@slot@.socket";
-        unit(
-            format!("{name}.socket"),
-            template,
-            variant(&plugin.address),
-            &blanks,
-        )?;
+        let variant = format!("{}{}", variant(&plugin.address), plugin.socket_suffix());
+        unit(format!("{name}.socket"), template, &variant, &blanks)?;
     }
     for slice in ["rat.slice", "rat-plugins.slice", "rat-runs.slice"] {
         unit(slice.to_owned(), slice, "-", &blanks)?;

@@ -75,7 +75,7 @@ database: {url: 'sqlite:/srv/db/rat.db'}
 runner: {address: 'localhost:50052', temp_dir: /srv/spill}
 ratq: {address: '[::1]:50051'}
 plugins:
-  executor: {image: one, address: '127.0.0.1:50061'}
+  executor: {image: one, address: '127.0.0.1:50061', idle_stop: 10m}
   cloud: {image: two, address: 'https://cloud.example.org:50064', tls: {ca: cloud-ca, cert: /c, key: k}}
 ",
             arguments: &["--network=executor=any", "--credential=k=/etc/k"],

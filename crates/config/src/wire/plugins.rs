@@ -73,7 +73,8 @@ pub(crate) struct Plugin {
     pub(crate) on_down: Option<OnDown>,
     /// After how long without a call the plugin ends by itself, to be started by the next one
     /// (`--idle-stop`, behind a socket of systemd). ratd then does not ask for its health either,
-    /// which would start it: its last status is shown with its age. `null`: it runs on.
+    /// which would start it: its last status is shown with its age. At least `1s`.
+    /// `null`: it runs on.
     /// Default: `null`. Since v0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) idle_stop: Option<DurationText>,

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::support::plugin::{Script, Served};
 use crate::support::{Rig, fast, one, wait_for};
 
-const IDLE: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_millis(1000);
 
 /// Waits until nothing was asked for several times the interval.
 async fn until_quiet(script: &Script) -> usize {

@@ -23,6 +23,14 @@ pub(in crate::units) struct LocalPlugin {
 }
 
 impl LocalPlugin {
+    /// What the name of the template of its socket ends in.
+    pub(in crate::units) fn socket_suffix(&self) -> &'static str {
+        match self.idle_stop {
+            Some(_) => "-idle",
+            None => "",
+        }
+    }
+
     pub(in crate::units) fn blanks(&self) -> Result<Blanks> {
         let idle_stop = self.idle_stop.map(|time| {
             let time = humantime::format_duration(time).to_string();
