@@ -41,9 +41,5 @@ in
     "the watchdog of ratd" = without "ratd" "WatchdogSec" // {
       fails = "the watchdog ends ratd itself, and the next one answers who waited";
     };
-    # A process that is stopped does not act on SIGABRT.
-    "the end of what does not even abort" = without "ratq" "TimeoutAbortSec" // {
-      fails = "the watchdog ends each of them and starts it again";
-    };
   };
 }
