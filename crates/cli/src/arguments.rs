@@ -12,6 +12,7 @@ mod access;
 mod dev;
 mod plugin;
 mod run;
+mod units;
 
 pub use access::{
     AuditArguments, Permission, PluginReloadArguments, PluginsArguments, ResourceArguments,
@@ -20,6 +21,7 @@ pub use access::{
 pub use dev::{Demo, DevArguments, DevChildArguments};
 pub use plugin::{PluginArguments, PluginCheckArguments, PluginCommand, ProtocolName, SlotName};
 pub use run::RunArguments;
+pub use units::{Credential, OfSlot, UnitsArguments};
 
 /// Where ratd is unless something else is said.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
@@ -35,7 +37,7 @@ Exit codes:
   0   it worked
   1   it did not: ratd refused, a run failed, a project is not valid, nobody answered
   2   the command line is wrong
-  78  rat dev: the configuration is wrong
+  78  rat dev, rat units: the configuration is wrong
 
 Standard output carries results only; progress, notes and errors go to standard error.";
 
@@ -133,6 +135,8 @@ pub enum Command {
     Transfer(TransferArguments),
     /// List what was changed, refused and denied, newest first
     Audit(AuditArguments),
+    /// Write systemd units for a machine without NixOS
+    Units(UnitsArguments),
     /// Show whether the services are well; exit code 1 if not
     #[command(after_help = "Example:\n  rat health && echo all is well")]
     Health(HealthArguments),
@@ -143,9 +147,20 @@ Examples:
   rat completions zsh > \"${fpath[1]}/_rat\"
   rat completions fish > ~/.config/fish/completions/rat.fish")]
     Completions(CompletionsArguments),
+    /// Write the manual pages of this program into a folder
+    #[command(after_help = "Example:\n  rat man ~/.local/share/man/man1")]
+    Man(ManArguments),
     /// Print the version of this program
     #[command(after_help = "Example:\n  rat version")]
     Version,
+}
+
+/// `rat man`.
+#[derive(Debug, Args)]
+pub struct ManArguments {
+    /// Folder, which is made where it is missing
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 /// `rat apply`.

@@ -74,6 +74,11 @@ pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
             console.result(&crate::completions(arguments.shell))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Units(arguments) => crate::units::execute(&console, &arguments),
+        Command::Man(arguments) => {
+            crate::manual(&arguments.folder)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Version => {
             console.result(&format!("rat {} ({})", crate::VERSION, crate::REVISION))?;
             Ok(ExitCode::SUCCESS)

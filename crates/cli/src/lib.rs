@@ -1,13 +1,14 @@
 //! The command line of RAT: a client of ratd's REST API for people and scripts, and `rat dev`,
 //! which starts all of RAT on one machine.
 //!
-//! Everything but `rat dev` goes through the public API; nothing here knows the database, the
+//! Everything but `rat dev` and `rat units` goes through the public API; nothing here knows the database, the
 //! catalog or the lake. The binary is this library's [`main`].
 
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
@@ -23,6 +24,7 @@ pub mod landing;
 pub mod output;
 pub mod progress;
 pub mod runs;
+pub mod units;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -134,4 +136,12 @@ fn completions(shell: clap_complete::Shell) -> String {
     let mut command = Arguments::command();
     clap_complete::generate(shell, &mut command, "rat", &mut script);
     String::from_utf8_lossy(&script).into_owned()
+}
+
+/// Writes the manual pages, one for each command.
+fn manual(folder: &std::path::Path) -> anyhow::Result<()> {
+    let command = Arguments::command();
+    std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(command, folder))
+        .with_context(|| format!("cannot write the manual pages into {}", folder.display()))
 }

@@ -170,6 +170,7 @@ fn plugin(plugin: &Plugin) -> wire::Plugin {
         name: Some(plugin.name.to_string()),
         protocol: plugin.protocol.into(),
         on_down: Some(plugin.on_down.into()),
+        idle_stop: plugin.idle_stop.map(|time| word(format_duration(time))),
         tls: given.then(|| wire::PluginTls {
             ca: tls.ca.as_ref().map(word),
             cert: tls.identity.as_ref().map(|(cert, _)| word(cert)),

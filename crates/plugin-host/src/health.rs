@@ -3,6 +3,8 @@
 //!
 //! Every replica is asked by itself. The plugin is as well as the best of them; where some are
 //! gone it is `degraded`, and those get no calls.
+//!
+//! A plugin that ends when nobody calls it (`idle_stop`) is not asked while it may have done so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +51,10 @@ pub(crate) async fn watch(plugin: Arc<Plugin>, options: Options, seed: u64) {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = woken(&plugin, &pause) => {}
+            () = plugin.stop.cancelled() => return,
+        }
+        tokio::select! {
+            () = plugin.awake() => {}
             () = plugin.stop.cancelled() => return,
         }
     }

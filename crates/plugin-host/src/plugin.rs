@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use prost::Message;
 use rat_config::OnDown;
 use rat_store::PluginStatus;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -73,6 +73,8 @@ pub(crate) struct Plugin {
     changing: Mutex<()>,
     /// Asks for a check now.
     pub(crate) wake: Arc<Notify>,
+    /// When it was last called, other than for its health.
+    called: watch::Sender<Instant>,
     /// The slot that it stands in.
     cell: Weak<Cell>,
     /// Out of the configuration: nobody checks it any more, and calls find out by themselves.
@@ -109,6 +111,7 @@ impl Plugin {
             failures: AtomicU64::new(0),
             changing: Mutex::new(()),
             wake,
+            called: watch::Sender::new(Instant::now()),
             cell: Arc::downgrade(cell),
             retired: AtomicBool::new(false),
             complained: Mutex::new(None),
@@ -166,7 +169,25 @@ impl Plugin {
         }
     }
 
+    /// Waits while the plugin may have ended because nobody calls it: a question of ours would
+    /// start it again. Nothing is known of it meanwhile but how it was.
+    pub(crate) async fn awake(&self) {
+        let Some(limit) = self.config.idle_stop else {
+            return;
+        };
+        let mut calls = self.called.subscribe();
+        while self.is_serving() && calls.borrow_and_update().elapsed() >= limit {
+            tokio::select! {
+                // An error would mean that the plugin is gone, and with it this task.
+                _ = calls.changed() => {}
+                // A call that goes on for long has failed.
+                () = self.wake.notified() => return,
+            }
+        }
+    }
+
     fn refuse_while_down(&self, method: Method) -> Result<(), CallError> {
+        self.called.send_replace(Instant::now());
         let state = self.state.load();
         if state.is_serving() || self.retired.load(Ordering::Acquire) {
             return Ok(());

@@ -13,12 +13,15 @@ mod sharing;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use rat_api::{Holder, SlotError, SlotState};
 use rat_config::{OnDown, Slot};
 use rat_store::PluginStatus;
 use rat_types::Kind;
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tonic::Code;
 
 use crate::call::{CallError, Cause};
@@ -30,6 +33,10 @@ pub(crate) use enforcement::EnforcementSlot;
 pub(crate) use executor::ExecutorSlot;
 pub(crate) use sharing::SharingSlot;
 
+/// How long a call waits for a plugin that ratd has not asked yet: a moment after the start, or as
+/// long as a plugin takes that hangs.
+const FIRST_CHECK: Duration = Duration::from_secs(5);
+
 /// Who stands in a slot.
 #[derive(Debug, Clone)]
 pub(crate) struct Standing {
@@ -38,6 +45,14 @@ pub(crate) struct Standing {
     pub(crate) plugin: Option<Arc<Plugin>>,
     /// Why the plugin is not the holder; empty where it is, or where there is none.
     pub(crate) message: String,
+}
+
+impl Standing {
+    /// Whether nothing is known of the plugin yet.
+    fn is_unasked(&self) -> bool {
+        let plugin = self.plugin.as_ref();
+        plugin.is_some_and(|plugin| plugin.state().status == PluginStatus::Unknown)
+    }
 }
 
 type Follower = Box<dyn Fn(&Standing) + Send + Sync>;
@@ -50,6 +65,8 @@ pub(crate) struct Cell {
     plugin: Mutex<Option<Arc<Plugin>>>,
     /// Who has to be told.
     follower: OnceLock<Follower>,
+    /// Tells who waits that the standing is another.
+    changes: watch::Sender<()>,
 }
 
 impl fmt::Debug for Cell {
@@ -65,6 +82,7 @@ impl Cell {
             standing: ArcSwap::from_pointee(standing(slot, None)),
             plugin: Mutex::new(None),
             follower: OnceLock::new(),
+            changes: watch::Sender::new(()),
         }
     }
 
@@ -76,6 +94,19 @@ impl Cell {
 
     pub(crate) fn load(&self) -> Guard<Arc<Standing>> {
         self.standing.load()
+    }
+
+    /// As [`load`](Self::load), but where the plugin was not asked yet, after that: callers that
+    /// waited for ratd to start are not to find a plugin missing that is there.
+    pub(crate) async fn settled(&self) -> Arc<Standing> {
+        let mut changes = self.changes.subscribe();
+        let asked = async {
+            // An error would mean that the slot is gone, and with it who asks.
+            while self.load().is_unasked() && changes.changed().await.is_ok() {}
+        };
+        // Past that the plugin counts as one that is down.
+        let _ = timeout(FIRST_CHECK, asked).await;
+        self.standing.load_full()
     }
 
     /// Puts another plugin in, or none.
@@ -97,6 +128,7 @@ impl Cell {
         if let Some(follower) = self.follower.get() {
             follower(&standing);
         }
+        self.changes.send_replace(());
     }
 
     pub(crate) fn state(&self) -> SlotState {

@@ -29,6 +29,8 @@ pub(crate) fn detect(root: &Path) -> Result<Vec<Capability>> {
         postgres_programs(),
         python(root)?,
         keycloak::find(root),
+        nix(),
+        machines(),
     ])
 }
 
@@ -41,6 +43,15 @@ fn postgres() -> Capability {
             "no PostgreSQL server programs: install the package `postgresql`, or set RAT_TEST_POSTGRES_URL"
                 .to_owned()
         }),
+    }
+}
+
+/// Scenarios are no tests of cargo's: they come after them.
+fn machines() -> Capability {
+    Capability {
+        tests: "the scenarios on booted machines (`cargo xtask vm`)",
+        environment: Vec::new(),
+        problem: crate::vm::problem(),
     }
 }
 
@@ -58,8 +69,27 @@ fn has_postgres_programs() -> bool {
     find_program("initdb").is_some() && find_program("postgres").is_some()
 }
 
-/// Finds a PostgreSQL program on PATH or where Debian puts it.
-fn find_program(name: &str) -> Option<PathBuf> {
+/// What evaluates the NixOS module, and what judges its units.
+fn nix() -> Capability {
+    let wanted = [
+        ("nix", "nix-bin"),
+        ("nix-instantiate", "nix-bin"),
+        ("systemd-analyze", "systemd"),
+        ("git", "git"),
+    ];
+    let missing = wanted
+        .iter()
+        .find(|(program, _)| find_program(program).is_none());
+    Capability {
+        tests: "the NixOS module, its units and the flake",
+        environment: Vec::new(),
+        problem: missing
+            .map(|(program, package)| format!("no {program}: install the package `{package}`")),
+    }
+}
+
+/// Finds a program on PATH, or one of PostgreSQL where Debian puts it.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let debian = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -5,7 +5,10 @@
 
 mod capability;
 mod cargo;
+mod nix;
 mod tidy;
+mod units;
+mod vm;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -56,6 +59,15 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run the scenarios of `vm-tests/` on machines that boot real systemd with the module's units.
+    Vm(vm::Options),
+    /// Make what is made of `nixos-module/units.nix`: the templates of `rat units`, and the table of
+    /// `docs/reference/units.md`.
+    Units {
+        /// Write nothing, and fail where something is out of date.
+        #[arg(long)]
+        check: bool,
+    },
     /// Check formatting, clippy and the project's own rules.
     Lint,
     /// Everything the gate checks: lint, every test, the demo.
@@ -93,6 +105,8 @@ fn run(command: Command) -> Result<()> {
             let binaries = cargo::build(Build::Release)?;
             cargo::program(&binaries.join("rat-bench"), arguments)
         }
+        Command::Vm(options) => vm::command(&options),
+        Command::Units { check } => units::update(check),
         Command::Lint => lint(),
         Command::Ci => {
             lint()?;
@@ -151,10 +165,13 @@ fn test(binaries: &Path, require_all: bool, arguments: &[String]) -> Result<()> 
     } else {
         vec!["test".to_owned(), "--workspace".to_owned()]
     };
-    let outcome = cargo::run_with(
+    let mut outcome = cargo::run_with(
         selected.into_iter().chain(arguments.iter().cloned()),
         &environment,
     );
+    if outcome.is_ok() && !selects_packages(arguments) && vm::problem().is_none() {
+        outcome = vm::run(binaries, &vm::Options::default());
+    }
     for found in &missing {
         let reason = found.problem.as_deref().unwrap_or_default();
         cargo::say(&format!("LEFT OUT: {}: {reason}", found.tests));

@@ -3,6 +3,7 @@
 //! Every finding names file and line, and says what to do.
 
 mod errors;
+mod nix_files;
 mod proofs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +71,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     floors(&metadata, &mut findings)?;
     manifests(root, &metadata, &mut findings)?;
     sources(root, &mut findings)?;
+    nix_files::check(root, &mut findings)?;
     proofs::check(root, &mut findings).context("failed to read docs/reference/plugins.md")?;
     if findings.is_empty() {
         return Ok(());
@@ -218,7 +220,7 @@ fn manifests(root: &Path, metadata: &Value, findings: &mut Vec<String>) -> Resul
 
 fn sources(root: &Path, findings: &mut Vec<String>) -> Result<()> {
     let mut files = Vec::new();
-    walk(&root.join("crates"), &mut files)?;
+    walk(&root.join("crates"), "rs", &mut files)?;
     let mut codes = errors::Codes::default();
     for path in files {
         let shown = path
@@ -274,14 +276,15 @@ fn source_lines(shown: &str, text: &str, findings: &mut Vec<String>) {
     }
 }
 
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Files below `folder` whose names end in `suffix`.
+fn walk(folder: &Path, suffix: &str, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries = std::fs::read_dir(folder)
         .with_context(|| format!("failed to list {}", folder.display()))?;
     for entry in entries {
         let path = entry.context("failed to list a folder")?.path();
         if path.is_dir() {
-            walk(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            walk(&path, suffix, files)?;
+        } else if path.extension().is_some_and(|found| found == suffix) {
             files.push(path);
         }
     }

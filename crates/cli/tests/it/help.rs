@@ -32,8 +32,10 @@ fn the_help_names_every_command_and_the_exit_codes() {
           shares       List grants
           transfer     Give something, or everything that somebody owns, to another owner
           audit        List what was changed, refused and denied, newest first
+          units        Write systemd units for a machine without NixOS
           health       Show whether the services are well; exit code 1 if not
           completions  Print the completion script of a shell
+          man          Write the manual pages of this program into a folder
           version      Print the version of this program
           help         Print this message or the help of the given subcommand(s)
 
@@ -57,7 +59,7 @@ fn the_help_names_every_command_and_the_exit_codes() {
           0   it worked
           1   it did not: ratd refused, a run failed, a project is not valid, nobody answered
           2   the command line is wrong
-          78  rat dev: the configuration is wrong
+          78  rat dev, rat units: the configuration is wrong
 
         Standard output carries results only; progress, notes and errors go to standard error.
     "#]].assert_eq(&out);
@@ -160,8 +162,10 @@ fn every_command_has_an_example() {
         "zones",
         "upload",
         "plugin",
+        "units",
         "health",
         "completions",
+        "man",
         "version",
     ];
     for command in commands {

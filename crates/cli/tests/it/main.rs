@@ -12,5 +12,6 @@ mod output;
 mod query;
 mod run;
 mod support;
+mod units;
 mod upload;
 mod usage;

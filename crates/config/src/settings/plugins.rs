@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -99,6 +100,8 @@ pub struct Plugin {
     pub protocol: Protocol,
     /// What happens while it is down.
     pub on_down: OnDown,
+    /// After how long without a call it ends by itself; `None` runs on.
+    pub idle_stop: Option<Duration>,
     /// Certificates for an `https://` address.
     pub tls: PluginTls,
     /// Its own settings.

@@ -1,11 +1,15 @@
 //! The `plugins` section.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Checker;
 use crate::problem::Path;
 use crate::settings::{OnDown, Plugin, PluginConfig, PluginName, PluginTls, Slot};
 use crate::{FileReference, PluginAddress, wire};
+
+/// The shortest time without a call after which a plugin may end.
+const MIN_IDLE: Duration = Duration::from_secs(1);
 
 /// The plugins that are given; with problems, those that could be read.
 pub(super) fn plugins(wire: &wire::Plugins, check: &mut Checker) -> BTreeMap<Slot, Plugin> {
@@ -46,6 +50,10 @@ fn plugin(wire: &wire::Plugin, slot: Slot, path: &Path, check: &mut Checker) -> 
     };
     let address = address(&wire.address, &path.key("address"), check);
     let on_down = on_down(wire.on_down, slot, &path.key("on_down"), check);
+    let idle = match &wire.idle_stop {
+        Some(text) => idle_stop(text, &path.key("idle_stop"), check).map(Some),
+        None => Some(None),
+    };
     let tls = tls(wire, &path.key("tls"), check);
     let address = address?;
     if let (PluginAddress::Plain(_), Some(_)) = (&address, &wire.tls) {
@@ -57,6 +65,7 @@ fn plugin(wire: &wire::Plugin, slot: Slot, path: &Path, check: &mut Checker) -> 
         address,
         protocol: wire.protocol.into(),
         on_down: on_down?,
+        idle_stop: idle?,
         tls: tls?,
         config: PluginConfig::new(wire.config.clone()),
     })
@@ -124,6 +133,18 @@ fn on_down(
         }
         _ => Some(on_down),
     }
+}
+
+fn idle_stop(text: &wire::DurationText, path: &Path, check: &mut Checker) -> Option<Duration> {
+    let time = check.duration(path, text)?;
+    if time < MIN_IDLE {
+        check.problem(
+            path,
+            "must be at least 1s: the next call starts the plugin again",
+        );
+        return None;
+    }
+    Some(time)
 }
 
 fn tls(wire: &wire::Plugin, path: &Path, check: &mut Checker) -> Option<PluginTls> {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{FileText, PluginAddressText};
+use super::{DurationText, FileText, PluginAddressText};
 
 /// Plugins by slot. A slot that is not named uses its built-in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +71,13 @@ pub(crate) struct Plugin {
     /// Default: `null`. Since v0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) on_down: Option<OnDown>,
+    /// After how long without a call the plugin ends by itself, to be started by the next one
+    /// (`--idle-stop`, behind a socket of systemd). ratd then does not ask for its health either,
+    /// which would start it: its last status is shown with its age. At least `1s`.
+    /// `null`: it runs on.
+    /// Default: `null`. Since v0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) idle_stop: Option<DurationText>,
     /// Certificates for an `https://` address. `null`: the system's authorities, and no client
     /// certificate.
     /// Default: `null`. Since v0.1.

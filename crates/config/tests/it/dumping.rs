@@ -26,6 +26,7 @@ plugins:
       client_secret_file: /run/secret
       database: postgres://rat:hunter2@db/rat
       nested: [{api_key: hunter2, retries: 3}]
+    idle_stop: 600s
     tls: {ca: ca.pem, cert: cert.pem, key: key.pem}
 "#;
 
@@ -101,6 +102,7 @@ fn every_value_is_shown_and_no_secret() {
             name: auth-keycloak
             protocol: grpc
             on_down: deny
+            idle_stop: 10m
             tls:
               ca: ca.pem
               cert: cert.pem

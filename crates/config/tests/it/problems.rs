@@ -179,6 +179,7 @@ plugins:
     image: registry/same:2
     address: unix:/run/cloud.sock
     tls: {ca: ../ca}
+    idle_stop: 999ms
 ",
         expect![[r#"
             rat.yaml:2:3: plugins.auth: the key `image` is missing
@@ -193,6 +194,7 @@ plugins:
             rat.yaml:17:5: plugins.enforcement.tls: cert and key must be given together
             rat.yaml:21:5: plugins.cloud.tls: is only used with an https:// address
             rat.yaml:21:15: plugins.cloud.tls.ca: must be an absolute path, or a bare name that is looked up in $CREDENTIALS_DIRECTORY
+            rat.yaml:22:16: plugins.cloud.idle_stop: must be at least 1s: the next call starts the plugin again
         "#]],
     );
     check(

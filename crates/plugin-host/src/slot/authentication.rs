@@ -16,7 +16,7 @@ use rat_proto::auth::v1::{
 use rat_types::{Identity, Secret};
 use tonic::Code;
 
-use super::{Cell, Standing};
+use super::Cell;
 use crate::cache::TokenCache;
 use crate::call::Cause;
 use crate::method::{AUTHENTICATE, AUTHORIZE};
@@ -60,14 +60,11 @@ impl AuthSlot {
     }
 
     async fn identify(&self, credential: Option<&Secret>) -> Result<Verified, AuthenticationError> {
-        let standing = self.cell.load();
+        let standing = self.cell.settled().await;
         let Some(plugin) = &standing.plugin else {
-            drop(standing);
             return self.builtin.0.authenticate(credential).await;
         };
-        let plugin = Arc::clone(plugin);
         let holder = standing.holder;
-        drop(standing);
         if let (Some(cache), Some(token)) = (&self.cache, credential) {
             if let Some((known, age)) = cache.get(plugin.number, token).await {
                 self.metrics.cache_hit();
@@ -80,11 +77,11 @@ impl AuthSlot {
         }
         match (holder, credential) {
             (Holder::Plugin, None) => Err(AuthenticationError::Missing),
-            (Holder::Plugin, Some(token)) => self.ask(&plugin, token).await,
+            (Holder::Plugin, Some(token)) => self.ask(plugin, token).await,
             (Holder::Builtin | Holder::Fallback, _) => {
                 self.builtin.0.authenticate(credential).await
             }
-            (Holder::Denied | Holder::Held, _) => Err(unavailable(&plugin)),
+            (Holder::Denied | Holder::Held, _) => Err(unavailable(plugin)),
         }
     }
 
@@ -145,11 +142,11 @@ impl AuthSlot {
     }
 
     async fn permit(&self, identity: &Identity, permission: Permission) -> Result<(), AccessError> {
-        let standing = Standing::clone(&self.cell.load());
-        let plugin = match (standing.holder, standing.plugin) {
+        let standing = self.cell.settled().await;
+        let plugin = match (standing.holder, &standing.plugin) {
             (Holder::Plugin, Some(plugin)) => plugin,
             (Holder::Denied | Holder::Held, Some(plugin)) => {
-                return Err(AccessError::Unavailable(down(&plugin)));
+                return Err(AccessError::Unavailable(down(plugin)));
             }
             _ => return self.builtin.0.authorize(identity, permission).await,
         };

@@ -39,10 +39,10 @@ impl CloudSlot {
     }
 
     /// Who is asked, and for what; `None` where the built-in answers.
-    fn asked(&self) -> Result<Option<(Arc<Plugin>, Method)>, SlotError> {
-        let cloud = self.cloud.load();
+    async fn asked(&self) -> Result<Option<(Arc<Plugin>, Method)>, SlotError> {
+        let cloud = self.cloud.settled().await;
         let (standing, method) = match cloud.holder {
-            Holder::Builtin => (self.enforcement.load(), ENFORCEMENT_CREDENTIALS),
+            Holder::Builtin => (self.enforcement.settled().await, ENFORCEMENT_CREDENTIALS),
             _ => (cloud, CLOUD_CREDENTIALS),
         };
         match (standing.holder, &standing.plugin) {
@@ -60,7 +60,7 @@ impl CloudSlot {
         caller: &Identity,
         request: &CredentialsRequest,
     ) -> Result<Credentials, SlotError> {
-        let Some((plugin, method)) = self.asked()? else {
+        let Some((plugin, method)) = self.asked().await? else {
             return NoCredentials.get(caller, request).await;
         };
         let message = GetCredentialsRequest {

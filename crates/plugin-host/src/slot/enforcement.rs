@@ -38,16 +38,9 @@ impl EnforcementSlot {
         Self { cell }
     }
 
-    fn judge(&self) -> Result<Judge, AccessError> {
-        let standing = self.cell.load();
-        let Standing { holder, plugin, .. } = &**standing;
-        match (holder, plugin) {
-            (Holder::Plugin, Some(plugin)) => Ok(Judge::Plugin(Arc::clone(plugin))),
-            (Holder::Denied | Holder::Held, _) => {
-                Err(AccessError::Unavailable(standing.message.clone()))
-            }
-            (Holder::Builtin | Holder::Fallback, _) | (Holder::Plugin, None) => Ok(Judge::Nobody),
-        }
+    async fn judge(&self) -> Result<Judge, AccessError> {
+        let standing = self.cell.settled().await;
+        judge(&standing)
     }
 
     /// What a call without an answer comes to: the built-in only where the plugin is found down,
@@ -67,7 +60,7 @@ impl EnforcementSlot {
         resource: &Resource,
         action: Action,
     ) -> Result<(), AccessError> {
-        let Judge::Plugin(plugin) = self.judge()? else {
+        let Judge::Plugin(plugin) = self.judge().await? else {
             return Ok(());
         };
         match can_access(&plugin, identity, resource, action).await {
@@ -89,7 +82,7 @@ impl EnforcementSlot {
         action: Action,
     ) -> Result<Vec<bool>, AccessError> {
         let all = || vec![true; resources.len()];
-        let Judge::Plugin(plugin) = self.judge()? else {
+        let Judge::Plugin(plugin) = self.judge().await? else {
             return Ok(all());
         };
         let mut verdicts = Vec::with_capacity(resources.len());
@@ -100,6 +93,16 @@ impl EnforcementSlot {
             }
         }
         Ok(verdicts)
+    }
+}
+
+fn judge(standing: &Standing) -> Result<Judge, AccessError> {
+    match (standing.holder, &standing.plugin) {
+        (Holder::Plugin, Some(plugin)) => Ok(Judge::Plugin(Arc::clone(plugin))),
+        (Holder::Denied | Holder::Held, _) => {
+            Err(AccessError::Unavailable(standing.message.clone()))
+        }
+        (Holder::Builtin | Holder::Fallback, _) | (Holder::Plugin, None) => Ok(Judge::Nobody),
     }
 }
 
@@ -189,7 +192,7 @@ impl Enforcer for EnforcementSlot {
     }
 
     fn ready(&self) -> Result<(), AccessError> {
-        self.judge().map(drop)
+        judge(&self.cell.load()).map(drop)
     }
 
     fn is_active(&self) -> bool {

@@ -36,8 +36,8 @@ impl SharingSlot {
     }
 
     /// The plugin; `None` where the built-in answers.
-    fn plugin(&self) -> Result<Option<Arc<Plugin>>, SlotError> {
-        let standing = self.cell.load();
+    async fn plugin(&self) -> Result<Option<Arc<Plugin>>, SlotError> {
+        let standing = self.cell.settled().await;
         match (standing.holder, &standing.plugin) {
             (Holder::Plugin, Some(plugin)) => Ok(Some(Arc::clone(plugin))),
             (Holder::Denied | Holder::Held, _) => Err(SlotError::Unavailable {
@@ -49,7 +49,7 @@ impl SharingSlot {
     }
 
     async fn give(&self, grantor: &Identity, grant: &NewGrant) -> Result<Grant, SlotError> {
-        let Some(plugin) = self.plugin()? else {
+        let Some(plugin) = self.plugin().await? else {
             return NoSharing.share(grantor, grant).await;
         };
         let (grantee_id, grantee_type) = grantee(&grant.grantee);
@@ -70,7 +70,7 @@ impl SharingSlot {
     }
 
     async fn take(&self, revoker: &Identity, id: &str) -> Result<bool, SlotError> {
-        let Some(plugin) = self.plugin()? else {
+        let Some(plugin) = self.plugin().await? else {
             return NoSharing.revoke(revoker, id).await;
         };
         let request = RevokeAccessRequest {
@@ -85,7 +85,7 @@ impl SharingSlot {
     }
 
     async fn show(&self, caller: &Identity, filter: &GrantFilter) -> Result<Vec<Grant>, SlotError> {
-        let Some(plugin) = self.plugin()? else {
+        let Some(plugin) = self.plugin().await? else {
             return NoSharing.list(caller, filter).await;
         };
         let (resource_type, resource_id) = filter.resource.clone().unwrap_or_default();
@@ -112,7 +112,7 @@ impl SharingSlot {
         resource: &Resource,
         to: &str,
     ) -> Result<(), SlotError> {
-        let Some(plugin) = self.plugin()? else {
+        let Some(plugin) = self.plugin().await? else {
             return NoSharing.transfer(caller, resource, to).await;
         };
         let request = TransferOwnershipRequest {

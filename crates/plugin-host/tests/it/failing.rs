@@ -61,7 +61,7 @@ async fn a_plugin_that_is_absent_at_the_start_is_found_when_it_comes() {
 }
 
 #[tokio::test]
-async fn nothing_passes_before_the_first_check() {
+async fn who_calls_before_the_first_check_waits_for_it() {
     let rig = Rig::new().await;
     let socket = rig.socket("auth.sock");
     let script = Script::new();
@@ -71,10 +71,24 @@ async fn nothing_passes_before_the_first_check() {
     let state = rig.slot(Slot::Auth);
     assert_eq!(state.holder, Holder::Denied);
     assert!(state.message.contains("not known yet"), "{state:?}");
+    let verified = rig.authenticate("good").await.unwrap();
+    assert_eq!(verified.identity.user_id, "user-of-good");
+    assert_eq!(rig.slot(Slot::Auth).holder, Holder::Plugin);
+}
+
+#[tokio::test]
+async fn who_calls_before_a_first_check_that_fails_is_refused_after_it() {
+    let rig = Rig::new().await;
+    let socket = rig.socket("auth.sock");
+    let script = Script::new();
+    // Longer than a check may take.
+    script.health_delay.store(60_000, Ordering::SeqCst);
+    let _served = Served::unix(&socket, &script);
+    rig.load(&one(Slot::Auth, &socket, "")).await;
     let refused = rig.authenticate("good").await;
     assert!(matches!(refused, Err(AuthenticationError::Unavailable(_))));
+    assert!(rig.slot(Slot::Auth).message.contains("no answer within"));
     assert_eq!(script.calls(), 0);
-    rig.until(Slot::Auth, Holder::Plugin).await;
 }
 
 #[tokio::test]

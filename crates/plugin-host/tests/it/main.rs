@@ -12,6 +12,7 @@ mod enforcement;
 mod executor;
 mod failing;
 mod greeting;
+mod idle;
 mod observing;
 mod on_down;
 mod reloading;

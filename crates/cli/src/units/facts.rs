@@ -1,0 +1,246 @@
+//! What the units of a machine depend on: where sockets are, whom each process has to reach, which
+//! folders it writes.
+//!
+//! `nixos-module/address.nix` and `units.nix` find out the same for NixOS.
+
+mod database;
+mod network;
+mod plugin;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail, ensure};
+use rat_config::{Address, Catalog, CatalogAccess, DatabaseSource, FileReference, Settings};
+
+use super::template::Blanks;
+use crate::arguments::{Credential, UnitsArguments};
+use database::Database;
+use network::Network;
+use plugin::{LocalPlugin, local_plugins};
+
+/// ratd's own folder.
+const STATE: &str = "/var/lib/rat";
+/// Where systemd looks for credentials by itself.
+const CREDENTIALS: &str = "/etc/credstore";
+/// Folders that a process in the sandbox does not see.
+const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+/// What needs no escaping in a unit, nor in a list of paths.
+const PLAIN: &str = "/._-+,=:@";
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct Facts {
+    config: PathBuf,
+    programs: PathBuf,
+    listen: Address,
+    internal: Address,
+    /// Where they run on this machine.
+    runner: Option<Address>,
+    ratq: Option<Address>,
+    ratd_network: Network,
+    lake: PathBuf,
+    database_folder: Option<PathBuf>,
+    database_unit: Option<&'static str>,
+    spill: Option<PathBuf>,
+    credentials: Vec<(String, PathBuf)>,
+    pub(super) plugins: Vec<LocalPlugin>,
+}
+
+impl Facts {
+    /// # Errors
+    /// Something that is set cannot be had in units, or is said of a plugin that is not here.
+    pub(super) fn find(
+        settings: &Settings,
+        config: &Path,
+        prefix: &Path,
+        arguments: &UnitsArguments,
+    ) -> Result<Self> {
+        let programs = prefix.join("bin");
+        let plugins = local_plugins(settings, &programs, arguments)?;
+        let lake = PathBuf::from(settings.storage.url.path());
+        ensure!(
+            lake != Path::new(STATE),
+            "storage.url: {STATE} is ratd's own folder; take one within it, or elsewhere"
+        );
+        let database = Database::of(&settings.database.source)?;
+        for folder in [Some(&lake), database.folder.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(hidden) = hidden_in(folder) {
+                bail!(
+                    "{} is in {hidden}, which the units do not see",
+                    folder.display()
+                );
+            }
+        }
+        let ratd_network = settings
+            .plugins
+            .values()
+            .map(|plugin| Network::reach_plugin(&plugin.address))
+            .chain([
+                Network::reach(&settings.runner.address),
+                Network::reach(&settings.ratq.address),
+            ])
+            .fold(
+                database
+                    .network
+                    .and(Network::reach_catalog(&settings.catalog)),
+                Network::and,
+            );
+        let here = |address: &Address| address.is_local().then(|| address.clone());
+        Ok(Self {
+            config: config.to_owned(),
+            programs,
+            listen: settings.server.listen.clone(),
+            internal: settings.server.internal_socket.clone(),
+            runner: here(&settings.runner.address),
+            ratq: here(&settings.ratq.address),
+            ratd_network,
+            lake,
+            database_folder: database.folder,
+            database_unit: database.unit,
+            spill: settings.runner.temp_dir.clone(),
+            credentials: ratd_credentials(settings, &arguments.credential),
+            plugins,
+        })
+    }
+
+    /// The services but those of plugins.
+    pub(super) fn daemons(&self) -> Vec<&'static str> {
+        let runner = self.runner.as_ref().map(|_| "rat-runner");
+        let ratq = self.ratq.as_ref().map(|_| "ratq");
+        [Some("ratd"), runner, ratq].into_iter().flatten().collect()
+    }
+
+    pub(super) fn network_of(&self, daemon: &str) -> Network {
+        match daemon {
+            "ratd" => self.ratd_network.clone(),
+            _ => Network::reach(&self.internal),
+        }
+    }
+
+    /// Sockets but those of plugins, with the settings that hold their addresses.
+    pub(super) fn sockets(&self) -> Vec<(&'static str, &'static str, &Address)> {
+        let fixed = [
+            ("ratd", "server.listen", &self.listen),
+            ("ratd-internal", "server.internal_socket", &self.internal),
+        ];
+        let runner = self
+            .runner
+            .iter()
+            .map(|at| ("rat-runner", "runner.address", at));
+        let ratq = self.ratq.iter().map(|at| ("ratq", "ratq.address", at));
+        fixed.into_iter().chain(runner).chain(ratq).collect()
+    }
+
+    /// Programs that the units start.
+    pub(super) fn programs(&self) -> Vec<PathBuf> {
+        let daemons = self
+            .daemons()
+            .into_iter()
+            .map(|name| self.programs.join(name));
+        daemons
+            .chain(self.plugins.iter().map(|plugin| plugin.program.clone()))
+            .collect()
+    }
+
+    /// Files that the units need and do not see.
+    pub(super) fn unseen(&self) -> Vec<String> {
+        let mut files = self.programs();
+        files.push(self.config.clone());
+        let unseen = files.iter().filter_map(|file| {
+            let hidden = hidden_in(file)?;
+            Some(format!(
+                "{} is in {hidden}, which the units do not see.",
+                file.display()
+            ))
+        });
+        unseen.collect()
+    }
+
+    pub(super) fn blanks(&self) -> Result<Blanks> {
+        let folders = |folder: &Option<PathBuf>| {
+            folder
+                .iter()
+                .map(|path| plain(path))
+                .collect::<Result<Vec<_>>>()
+        };
+        let slots = self
+            .plugins
+            .iter()
+            .map(|plugin| plugin.slot.as_str().to_owned());
+        Ok(Blanks::one("@config@", plain(&self.config)?)
+            .with("@programs@", [plain(&self.programs)?])
+            .with("@database_unit@", self.database_unit.map(str::to_owned))
+            .with("/@lake@", [plain(&self.lake)?])
+            .with("/@database_folder@", folders(&self.database_folder)?)
+            .with("/@spill@", folders(&self.spill)?)
+            .with("@slot@", slots)
+            .and(credentials(&self.credentials)?))
+    }
+}
+
+fn credentials(found: &[(String, PathBuf)]) -> Result<Blanks> {
+    let lines = found
+        .iter()
+        .map(|(name, file)| Ok(format!("{}:{}", plain(Path::new(name))?, plain(file)?)));
+    let lines = lines.collect::<Result<Vec<_>>>()?;
+    Ok(Blanks::default().with("@credential@:@credential_file@", lines))
+}
+
+/// A path as text that means itself in every place of a unit.
+pub(super) fn plain(path: &Path) -> Result<String> {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || PLAIN.contains(char);
+    match path.to_str() {
+        Some(text) if text.chars().all(is_plain) => Ok(text.to_owned()),
+        _ => bail!(
+            "{} has characters that mean something in a unit; take another path, of letters, \
+             digits and {PLAIN}",
+            path.display()
+        ),
+    }
+}
+
+fn hidden_in(path: &Path) -> Option<&'static str> {
+    HIDDEN.into_iter().find(|hidden| path.starts_with(hidden))
+}
+
+/// What the settings name without a path, and what was named in the call.
+fn ratd_credentials(settings: &Settings, named: &[Credential]) -> Vec<(String, PathBuf)> {
+    let mut references: Vec<&FileReference> = settings.auth.api_key_file.iter().collect();
+    if let DatabaseSource::File(file) = &settings.database.source {
+        references.push(file);
+    }
+    if let Catalog::Rest(rest) = &settings.catalog {
+        references.extend(&rest.ca_file);
+        match &rest.access {
+            CatalogAccess::Open => {}
+            CatalogAccess::Token(file) => references.push(file),
+            CatalogAccess::Client { secret_file, .. } => references.push(secret_file),
+        }
+    }
+    for plugin in settings.plugins.values() {
+        references.extend(&plugin.tls.ca);
+        references.extend(
+            plugin
+                .tls
+                .identity
+                .iter()
+                .flat_map(|(cert, key)| [cert, key]),
+        );
+    }
+    let from_settings = references
+        .into_iter()
+        .filter_map(|reference| match reference {
+            FileReference::Credential(name) => {
+                Some((name.clone(), Path::new(CREDENTIALS).join(name)))
+            }
+            FileReference::Path(_) => None,
+        });
+    let mut found: BTreeMap<_, _> = from_settings.collect();
+    let named = named.iter().filter(|credential| credential.slot.is_none());
+    found.extend(named.map(|credential| (credential.name.clone(), credential.file.clone())));
+    found.into_iter().collect()
+}

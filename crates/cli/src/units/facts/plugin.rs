@@ -1,0 +1,104 @@
+//! The plugins that run on this machine.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use rat_config::{Address, Plugin, PluginAddress, Settings, Slot};
+
+use super::network::Network;
+use super::{credentials, plain};
+use crate::arguments::UnitsArguments;
+use crate::units::template::Blanks;
+
+/// A plugin that runs on this machine.
+#[derive(Debug)]
+pub(in crate::units) struct LocalPlugin {
+    pub(in crate::units) slot: Slot,
+    pub(in crate::units) address: Address,
+    pub(in crate::units) program: PathBuf,
+    pub(in crate::units) network: Network,
+    credentials: Vec<(String, PathBuf)>,
+    idle_stop: Option<Duration>,
+}
+
+impl LocalPlugin {
+    /// What the name of the template of its socket ends in.
+    pub(in crate::units) fn socket_suffix(&self) -> &'static str {
+        match self.idle_stop {
+            Some(_) => "-idle",
+            None => "",
+        }
+    }
+
+    pub(in crate::units) fn blanks(&self) -> Result<Blanks> {
+        let idle_stop = self.idle_stop.map(|time| {
+            let time = humantime::format_duration(time).to_string();
+            format!("--idle-stop {}", time.replace(' ', ""))
+        });
+        Ok(Blanks::one("@slot@", self.slot.as_str())
+            .with("@program@", [plain(&self.program)?])
+            .with("@network@", self.network.names())
+            .with("@arguments@", idle_stop)
+            .and(credentials(&self.credentials)?))
+    }
+}
+
+/// Those of `settings`, with what was said of them in the call.
+pub(super) fn local_plugins(
+    settings: &Settings,
+    programs: &Path,
+    arguments: &UnitsArguments,
+) -> Result<Vec<LocalPlugin>> {
+    let here = settings
+        .plugins
+        .iter()
+        .filter_map(|(slot, plugin)| match &plugin.address {
+            PluginAddress::Plain(address) if address.is_local() => Some((*slot, address, plugin)),
+            PluginAddress::Plain(_) | PluginAddress::Https { .. } => None,
+        });
+    let plugins: Vec<_> = here
+        .map(|(slot, address, plugin)| local_plugin(slot, address, plugin, programs, arguments))
+        .collect();
+    let networks = arguments.network.iter().map(|found| &found.slot);
+    let credentials = arguments
+        .credential
+        .iter()
+        .filter_map(|found| found.slot.as_ref());
+    for slot in networks.chain(credentials) {
+        let is_here = plugins.iter().any(|plugin| plugin.slot.as_str() == slot);
+        ensure!(
+            is_here,
+            "{slot}: rat.yaml has no plugin for it that runs on this machine"
+        );
+    }
+    Ok(plugins)
+}
+
+fn local_plugin(
+    slot: Slot,
+    address: &Address,
+    plugin: &Plugin,
+    programs: &Path,
+    arguments: &UnitsArguments,
+) -> LocalPlugin {
+    let name = slot.as_str();
+    let reachable = arguments.network.iter().filter(|found| found.slot == name);
+    let network = Network::of(reachable.map(|found| found.value.0.clone()));
+    let secrets = arguments
+        .credential
+        .iter()
+        .filter(|found| found.slot.as_deref() == Some(name));
+    let mut credentials: Vec<_> = secrets
+        .map(|found| (found.name.clone(), found.file.clone()))
+        .collect();
+    credentials.sort();
+    LocalPlugin {
+        slot,
+        address: address.clone(),
+        program: programs.join(format!("rat-plugin-{}", plugin.name.as_str())),
+        network: network.and(Network::reach(address)),
+        credentials,
+        idle_stop: plugin.idle_stop,
+    }
+}

@@ -1,0 +1,351 @@
+//! `rat units`: the units of the NixOS module, for machines without NixOS.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{rat, run};
+
+/// A machine: its rat.yaml, what is said in the call, and the same for `units.nix`.
+struct Machine {
+    settings: &'static str,
+    arguments: &'static [&'static str],
+    /// Plugins that run on it, as `units.nix` takes them, without their programs.
+    plugins: Value,
+    /// Names of their programs, by slot.
+    programs: &'static [(&'static str, &'static str)],
+    credentials: Value,
+    database_unit: Option<&'static str>,
+    runner_is_elsewhere: bool,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            settings: "{}",
+            arguments: &[],
+            plugins: json!({}),
+            programs: &[],
+            credentials: json!({}),
+            database_unit: None,
+            runner_is_elsewhere: false,
+        }
+    }
+}
+
+fn machines() -> Vec<Machine> {
+    vec![
+        Machine::default(),
+        Machine {
+            settings: "
+auth: {api_key_file: api-key}
+database: {url: 'postgres://ratd@%2Frun%2Fpostgresql/ratd'}
+plugins:
+  auth:
+    image: ghcr.io/squat-collective/auth-keycloak:latest
+    address: unix:/run/rat/plugins/auth.sock
+  sharing: {image: sharing, address: 'unix:/run/rat/plugins/sharing.sock', idle_stop: 1h 30m}
+",
+            arguments: &[
+                "--network=auth=192.0.2.0/24",
+                "--network=auth=127.0.0.53",
+                "--credential=auth:z=/etc/z",
+                "--credential=auth:a=/etc/a",
+            ],
+            plugins: json!({
+                "auth": {
+                    "network": ["192.0.2.0/24", "127.0.0.53"],
+                    "credentials": {"a": "/etc/a", "z": "/etc/z"},
+                },
+                "sharing": {},
+            }),
+            programs: &[("auth", "rat-plugin-auth-keycloak"), ("sharing", "rat-plugin-sharing")],
+            credentials: json!({"api-key": "/etc/credstore/api-key"}),
+            database_unit: Some("postgresql.service"),
+            ..Machine::default()
+        },
+        Machine {
+            settings: "
+server: {listen: '[::]:8080', internal_socket: '127.0.0.1:8090'}
+storage: {url: 'file:///srv/lake'}
+database: {url: 'sqlite:/srv/db/rat.db'}
+runner: {address: 'localhost:50052', temp_dir: /srv/spill}
+ratq: {address: '[::1]:50051'}
+plugins:
+  executor: {image: one, address: '127.0.0.1:50061', idle_stop: 10m}
+  cloud: {image: two, address: 'https://cloud.example.org:50064', tls: {ca: cloud-ca, cert: /c, key: k}}
+",
+            arguments: &["--network=executor=any", "--credential=k=/etc/k"],
+            plugins: json!({"executor": {"network": ["any"]}}),
+            programs: &[("executor", "rat-plugin-one")],
+            credentials: json!({"cloud-ca": "/etc/credstore/cloud-ca", "k": "/etc/k"}),
+            ..Machine::default()
+        },
+        Machine {
+            settings: "
+server: {listen: 'unix:/run/rat/public.sock'}
+database: {url_file: database-url}
+catalog: {type: rest, uri: 'https://catalog.example.org', token_file: token}
+runner: {address: 'runner.example.org:50052'}
+plugins:
+  auth: {image: auth, address: 'auth.example.org:50060'}
+",
+            credentials: json!({
+                "database-url": "/etc/credstore/database-url",
+                "token": "/etc/credstore/token",
+            }),
+            runner_is_elsewhere: true,
+            ..Machine::default()
+        },
+        Machine {
+            settings: "database: {url: 'postgres://ratd@127.0.0.1:5432/ratd'}",
+            database_unit: Some("postgresql.service"),
+            ..Machine::default()
+        },
+        Machine {
+            settings: "database: {url: 'postgres://ratd@db.example.org/ratd'}",
+            ..Machine::default()
+        },
+    ]
+}
+
+/// A folder that no other test uses; not in /tmp, which units do not see.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder.canonicalize().unwrap()
+}
+
+fn write(folder: &Path, settings: &str, arguments: &[&str]) -> (i32, String, String) {
+    let config = folder.join("rat.yaml");
+    fs::write(&config, settings).unwrap();
+    let mut command = rat();
+    command
+        .args(["units", "--config"])
+        .arg(config)
+        .arg("--prefix")
+        .arg(folder);
+    run(command.args(arguments))
+}
+
+/// Every file below PREFIX/lib, by path, without its first line.
+fn written(folder: &Path) -> BTreeMap<String, String> {
+    let lib = folder.join("lib");
+    let mut files = BTreeMap::new();
+    for part in ["systemd/system", "sysusers.d", "tmpfiles.d"] {
+        for entry in fs::read_dir(lib.join(part)).unwrap() {
+            let file = entry.unwrap().path();
+            let text = fs::read_to_string(&file).unwrap();
+            let (mark, rest) = text.split_once('\n').unwrap();
+            assert!(mark.starts_with("# Written by `rat units`"), "{mark}");
+            let name = file.strip_prefix(&lib).unwrap().to_str().unwrap();
+            files.insert(
+                name.trim_start_matches("systemd/").to_owned(),
+                rest.to_owned(),
+            );
+        }
+    }
+    files
+}
+
+/// What `units.nix` makes of the same; `None` where there is no Nix.
+fn of_nix(folder: &Path, machine: &Machine) -> Option<BTreeMap<String, String>> {
+    let programs = folder.join("bin");
+    let mut plugins = machine.plugins.clone();
+    for (slot, program) in machine.programs {
+        plugins[slot]["program"] = json!(programs.join(program));
+    }
+    let settings: Value = serde_yaml::from_str(machine.settings).unwrap();
+    let runner = (!machine.runner_is_elsewhere).then(|| programs.join("rat-runner"));
+    let input = json!({
+        "settings": settings,
+        "configFile": folder.join("rat.yaml"),
+        "databaseUnit": machine.database_unit,
+        "credentials": machine.credentials,
+        "plugins": plugins,
+        "programs": {
+            "ratd": programs.join("ratd"),
+            "runner": runner,
+            "ratq": programs.join("ratq"),
+        },
+    });
+    let file = folder.join("input.json");
+    fs::write(&file, input.to_string()).unwrap();
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nixos-module");
+    let (module, file) = (module.canonicalize().unwrap(), file.display());
+    let module = module.display();
+    let expression = format!(
+        "import {module}/text.nix (import {module}/units.nix (builtins.fromJSON (builtins.readFile {file})))"
+    );
+    let nix = Command::new("nix-instantiate")
+        .args(["--eval", "--strict", "--json", "--expr", &expression])
+        .output();
+    let output = match nix {
+        Ok(output) => output,
+        Err(error) => {
+            let missing = "units as units.nix makes them";
+            assert!(
+                std::env::var_os("RAT_REQUIRE_ALL").is_none(),
+                "{missing}: nix-instantiate: {error}"
+            );
+            skipped(missing, &error);
+            return None;
+        }
+    };
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "what is left out is said where the tests say everything"
+)]
+fn skipped(what: &str, error: &std::io::Error) {
+    eprintln!("SKIPPED: {what}: nix-instantiate: {error}");
+}
+
+#[test]
+fn the_units_are_those_that_units_nix_makes_of_the_same_settings() {
+    for (index, machine) in machines().iter().enumerate() {
+        let folder = folder(&format!("units-{index}"));
+        let (code, _, err) = write(&folder, machine.settings, machine.arguments);
+        assert_eq!(code, 0, "{index}: {err}");
+        let written = written(&folder);
+        for (name, text) in &written {
+            for word in text.split(['=', '/', ' ', '"', '\n', ':']) {
+                let is_blank = word.len() > 1 && word.starts_with('@') && word.ends_with('@');
+                assert!(
+                    !is_blank && word != "192.0.2.1",
+                    "{index}: {name}: {word}\n{text}"
+                );
+            }
+        }
+        let Some(wanted) = of_nix(&folder, machine) else {
+            return;
+        };
+        let names: Vec<_> = written.keys().collect();
+        assert_eq!(names, wanted.keys().collect::<Vec<_>>(), "{index}");
+        for (name, text) in &written {
+            assert_eq!(text, &wanted[name], "{index}: {name}");
+        }
+    }
+}
+
+#[test]
+fn units_that_are_not_needed_any_more_are_removed_and_those_of_others_stay() {
+    let folder = folder("units-removed");
+    let plugin = "plugins: {auth: {image: a, address: 'unix:/run/rat/plugins/auth.sock'}}";
+    write(&folder, plugin, &[]);
+    let units = folder.join("lib/systemd/system");
+    fs::write(units.join("rat-plugin-other.service"), "[Service]\n").unwrap();
+    let (code, out, err) = write(&folder, "{}", &[]);
+    assert_eq!(code, 0, "{err}");
+    assert!(!out.contains("rat-plugin-"), "{out}");
+    let stopped = "systemctl stop rat-plugin-auth.service rat-plugin-auth.socket\n";
+    assert!(err.contains(stopped), "{err}");
+    assert!(!units.join("rat-plugin-auth.socket").exists());
+    assert!(units.join("rat-plugin-other.service").exists());
+}
+
+#[test]
+fn a_unit_that_somebody_else_wrote_is_not_replaced() {
+    let folder = folder("units-foreign");
+    let units = folder.join("lib/systemd/system");
+    fs::create_dir_all(&units).unwrap();
+    fs::write(units.join("ratd.service"), "[Service]\n").unwrap();
+    let (code, out, err) = write(&folder, "{}", &[]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(
+        err.contains("ratd.service exists and was not written by `rat units`"),
+        "{err}"
+    );
+    assert_eq!(
+        fs::read_dir(&units).unwrap().count(),
+        1,
+        "nothing else was written"
+    );
+}
+
+#[test]
+fn what_units_cannot_do_is_refused_with_the_setting_that_asks_for_it() {
+    let auth = "plugins: {auth: {image: a, address: 'unix:/a.sock'}}";
+    let cases: [(&str, &[&str], i32, &str); 8] = [
+        ("server: {listen: 'x:y'}", &[], 78, "server.listen"),
+        (
+            "server: {listen: 'data.example.org:80'}",
+            &[],
+            1,
+            "server.listen: systemd listens on",
+        ),
+        (
+            "storage: {url: 'file:///home/a/lake'}",
+            &[],
+            1,
+            "a/lake is in /home",
+        ),
+        (
+            "storage: {url: 'file:///var/lib/rat'}",
+            &[],
+            1,
+            "storage.url: /var/lib/rat is ratd's",
+        ),
+        (
+            "runner: {temp_dir: '/srv/a b'}",
+            &[],
+            1,
+            "/srv/a b has characters",
+        ),
+        (
+            "{}",
+            &["--network=auth=any"],
+            1,
+            "auth: rat.yaml has no plugin for it",
+        ),
+        (
+            auth,
+            &["--network=auth=login.example.org"],
+            2,
+            "systemd knows no host names",
+        ),
+        (
+            auth,
+            &["--credential=auth:key=key.pem"],
+            2,
+            "the absolute path of a file",
+        ),
+    ];
+    for (index, (settings, arguments, wanted, message)) in cases.into_iter().enumerate() {
+        let folder = folder(&format!("units-refused-{index}"));
+        let (code, out, err) = write(&folder, settings, arguments);
+        assert_eq!(
+            (code, out.as_str()),
+            (wanted, ""),
+            "{settings} {arguments:?}: {err}"
+        );
+        // Long messages of clap are wrapped.
+        let err = err.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(err.contains(message), "{settings} {arguments:?}: {err}");
+        assert!(
+            !folder.join("lib").exists(),
+            "{settings}: nothing is written"
+        );
+    }
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let folder = folder("manual");
+    let (code, _, err) = run(rat().arg("man").arg(folder.join("man1")));
+    assert_eq!(code, 0, "{err}");
+    let page = fs::read_to_string(folder.join("man1/rat-units.1")).unwrap();
+    assert!(page.contains(".TH") && page.contains("systemd"), "{page}");
+    assert!(folder.join("man1/rat.1").exists());
+}

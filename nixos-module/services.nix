@@ -1,0 +1,152 @@
+# From options to units: the settings are written and checked, and `units.nix` does the rest.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.rat;
+  address = import ./address.nix;
+  inherit (lib)
+    filterAttrs
+    getExe
+    mapAttrs
+    mkDefault
+    mkIf
+    mkMerge
+    optionalAttrs
+    ;
+  settingsFormat = pkgs.formats.yaml { };
+
+  enabled = filterAttrs (_: plugin: plugin.enable) cfg.plugins;
+  here = filterAttrs (_: plugin: plugin.package != null) enabled;
+  given = filterAttrs (_: value: value != null);
+
+  # Values that everybody who wants another one can set in `systemd.services`. Lists that such a
+  # person would add to are merged with theirs.
+  merged = [
+    "LoadCredential"
+    "ReadWritePaths"
+    "Sockets"
+    "SupplementaryGroups"
+  ];
+  overridable = mapAttrs (name: value: if builtins.elem name merged then value else mkDefault value);
+
+  text = settingsFormat.generate "rat.yaml" cfg.settings;
+  # On a machine that cannot execute what it builds for, ratd checks the file when it starts.
+  checked =
+    pkgs.runCommand "rat.yaml" { }
+      "${cfg.package.ratd}/bin/ratd check-config ${text} && cp ${text} $out";
+  canExecute = pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform;
+  file = if canExecute then checked else text;
+
+  units = import ./units.nix {
+    inherit (cfg) settings credentials;
+    programs = {
+      ratd = "${cfg.package.ratd}/bin/ratd";
+    }
+    // optionalAttrs cfg.runner.enable { runner = "${cfg.package.runner}/bin/rat-runner"; }
+    // optionalAttrs cfg.ratq.enable { ratq = "${cfg.package.ratq}/bin/ratq"; };
+    plugins = mapAttrs (_: plugin: {
+      program = getExe plugin.package;
+      inherit (plugin)
+        arguments
+        sdk
+        network
+        credentials
+        limits
+        ;
+    }) here;
+    limits = {
+      ratd = cfg.limits;
+      runner = cfg.runner.limits;
+      ratq = cfg.ratq.limits;
+      runs = cfg.executor.limits;
+    };
+    databaseUnit = if cfg.database.createLocally then "postgresql.target" else null;
+  };
+in
+{
+  config = mkIf cfg.enable {
+    services.rat = {
+      credentials = given {
+        api-key = cfg.apiKeyFile;
+        database-url = cfg.database.urlFile;
+        catalog-token = cfg.catalog.tokenFile;
+        catalog-client-secret = cfg.catalog.clientSecretFile;
+      };
+      settings = mkMerge [
+        { storage.url = "file://${cfg.storage.path}"; }
+        (mkIf (cfg.apiKeyFile != null) { auth.api_key_file = "api-key"; })
+        (mkIf cfg.database.createLocally {
+          database.url = "postgres://ratd@%2Frun%2Fpostgresql/ratd";
+        })
+        (mkIf (cfg.database.urlFile != null) { database.url_file = "database-url"; })
+        (mkIf (cfg.catalog.type != "builtin") {
+          catalog = {
+            inherit (cfg.catalog) type;
+          }
+          // given {
+            inherit (cfg.catalog) uri warehouse;
+            token_file = if cfg.catalog.tokenFile == null then null else "catalog-token";
+            client_id = cfg.catalog.clientId;
+            client_secret_file = if cfg.catalog.clientSecretFile == null then null else "catalog-client-secret";
+          };
+        })
+        (mkIf (enabled != { }) {
+          plugins = mapAttrs (
+            _: plugin:
+            {
+              inherit (plugin)
+                image
+                address
+                protocol
+                config
+                ;
+            }
+            // given {
+              inherit (plugin) name tls;
+              on_down = plugin.onDown;
+              idle_stop = plugin.idleStop;
+            }
+          ) enabled;
+        })
+      ];
+    };
+
+    environment.etc."rat/rat.yaml".source = file;
+    environment.systemPackages = [ cfg.package ];
+
+    systemd.services = mapAttrs (
+      _: unit: unit // { serviceConfig = overridable unit.serviceConfig; }
+    ) units.services;
+    systemd.sockets = mapAttrs (
+      _: unit: unit // { socketConfig = overridable unit.socketConfig; }
+    ) units.sockets;
+    systemd.slices = mapAttrs (
+      _: unit: unit // { sliceConfig = overridable unit.sliceConfig; }
+    ) units.slices;
+    systemd.tmpfiles.settings.rat = units.tmpfiles;
+
+    users.users = mapAttrs (_: user: user // { isSystemUser = true; }) units.users;
+    users.groups = lib.genAttrs units.groups (_: { });
+
+    services.postgresql = mkIf cfg.database.createLocally {
+      enable = true;
+      ensureDatabases = [ "ratd" ];
+      ensureUsers = [
+        {
+          name = "ratd";
+          ensureDBOwnership = true;
+        }
+      ];
+    };
+
+    networking.firewall.allowedTCPPorts =
+      let
+        port = address.portOf cfg.settings.server.listen;
+      in
+      mkIf (cfg.openFirewall && port != null) [ port ];
+  };
+}

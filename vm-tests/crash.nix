@@ -1,0 +1,59 @@
+# Any process may be killed at any moment: it is back at once, nobody is refused, nothing is lost.
+let
+  without = unit: keys: {
+    drop = map (key: [
+      "services"
+      unit
+      "serviceConfig"
+      key
+    ]) keys;
+  };
+in
+{
+  nodes.machine.imports = [ ./lib/demo.nix ];
+
+  mutations = {
+    "the restart of ratd" = without "ratd" [ "Restart" ] // {
+      fails = "ratd is back";
+    };
+    "the restart of the runner" = without "rat-runner" [ "Restart" ] // {
+      fails = "rat-runner is back";
+    };
+    "the restart of ratq" = without "ratq" [ "Restart" ] // {
+      fails = "ratq is back";
+    };
+    "the restart of the plugin" = without "rat-plugin-auth" [ "Restart" ] // {
+      fails = "rat-plugin-auth is back";
+    };
+    "the short delay before it" = without "ratq" [ "RestartSteps" ] // {
+      put.services.ratq.serviceConfig.RestartSec = "20s";
+      fails = "ratq is back";
+    };
+    # ratd then listens by itself.
+    "the public socket" = {
+      drop = [
+        [
+          "sockets"
+          "ratd"
+        ]
+      ];
+      put.services.ratd = {
+        requires = [ "ratd-internal.socket" ];
+        after = [
+          "ratd-internal.socket"
+          "postgresql.target"
+        ];
+        serviceConfig = {
+          Sockets = "ratd-internal.socket";
+          PrivateNetwork = false;
+          RestrictAddressFamilies = [
+            "AF_UNIX"
+            "AF_INET"
+            "AF_INET6"
+          ];
+        };
+      };
+      fails = "nobody was refused, and what was lost was in the process that died";
+    };
+  };
+}

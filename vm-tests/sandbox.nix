@@ -1,0 +1,75 @@
+# No process can do more than its work asks for: other people's files, the network, the system.
+let
+  drop =
+    unit: keys:
+    map (key: [
+      "services"
+      unit
+      "serviceConfig"
+      key
+    ]) keys;
+in
+{
+  nodes.machine =
+    { pkgs, ... }:
+    {
+      imports = [ ./lib/demo.nix ];
+      # A second plugin, for the first not to see.
+      services.rat.plugins.cloud = {
+        package = pkgs.rat-plugin-auth-static;
+        name = "second";
+        # While it is down its slot is as if it were not there.
+        onDown = "builtin";
+        network = [ "127.0.0.2" ];
+        config.tokens = { };
+      };
+      environment.etc."scenario/probe.py".source = ./lib/probe.py;
+    };
+
+  mutations = {
+    "the sandbox of the runner" = {
+      drop = drop "rat-runner" [
+        "CapabilityBoundingSet"
+        "NoNewPrivileges"
+        "PrivateDevices"
+        "PrivateNetwork"
+        "ProtectHome"
+        "ProtectSystem"
+        "RestrictAddressFamilies"
+        "RestrictNamespaces"
+        "SystemCallFilter"
+      ];
+      fails = "systemd-analyze scores every unit at 2.0 or better";
+    };
+    "users of the plugins" = {
+      drop = drop "rat-plugin-auth" [ "DynamicUser" ] ++ drop "rat-plugin-cloud" [ "DynamicUser" ];
+      fails = "a plugin cannot read what is another's";
+    };
+    "the plugin's lack of a network" = {
+      drop = drop "rat-plugin-auth" [
+        "PrivateNetwork"
+        "RestrictAddressFamilies"
+      ];
+      fails = "a plugin without a network reaches nobody";
+    };
+    "the limits of the plugin's network" = {
+      drop = drop "rat-plugin-cloud" [ "IPAddressDeny" ];
+      fails = "a plugin with a network reaches whom it names, and nobody else";
+    };
+    "a file system that is read-only for ratq" = {
+      drop = drop "ratq" [ "ProtectSystem" ];
+      fails = "nothing is written outside of one's own folders";
+    };
+    "code that nobody writes" = {
+      drop = drop "rat-plugin-auth" [ "MemoryDenyWriteExecute" ];
+      fails = "there is nothing to see, and nothing to gain";
+    };
+    "invisible processes" = {
+      drop = drop "rat-runner" [
+        "ProtectProc"
+        "ProcSubset"
+      ];
+      fails = "there is nothing to see, and nothing to gain";
+    };
+  };
+}

@@ -1,0 +1,52 @@
+FOLDER = "/var/lib/secrets"
+PASSWORD = "correct-horse-battery-staple"
+SECRET_TOKEN = "open-sesame-of-alice"
+PATTERNS = "/root/secrets"
+
+
+def count(command: str) -> int:
+    """Lines that name a secret, of what a command prints."""
+    return int(machine.succeed(f"{{ {command}; }} 2>/dev/null | grep -acF -f {PATTERNS} || true").strip())
+
+
+machine.start()
+
+with subtest("without its secrets nothing pretends to run, and the sockets listen"):
+    machine.wait_for_unit("ratd.socket", timeout=SOON)
+    machine.wait_for_unit("ratq.service", timeout=SOON)
+    assert machine.get_unit_property("ratd.service", "ActiveState") != "active"
+
+with subtest("once they are there, everything starts without a hand"):
+    tokens = json.dumps({SECRET_TOKEN: {"user_id": "alice", "roles": ["admin"]}})
+    url = f"postgres://ratd:{PASSWORD}@%2Frun%2Fpostgresql/ratd"
+    machine.succeed(
+        f"install -d -m 700 {FOLDER}",
+        "umask 077; "
+        f"printf '%s\\n' {PASSWORD} {SECRET_TOKEN} > {PATTERNS}; "
+        f"printf %s {shlex.quote(tokens)} > {FOLDER}/tokens; printf %s {shlex.quote(url)} > {FOLDER}/database-url",
+    )
+    all_is_well()
+    until("the token is known", lambda: curl("/api/v1/me", token=SECRET_TOKEN)[0] == 200, 60)
+    api("/api/v1/me", token="another", expect=401)
+
+with subtest("no secret is in a unit, in rat.yaml, or in the effective settings"):
+    assert count("cat " + PATTERNS) == 2, "the search itself does not find them"
+    assert count("cat /etc/systemd/system/rat* /run/systemd/system/rat* /etc/rat/*; systemctl show 'rat*'") == 0
+    ratd = machine.succeed(f"readlink /proc/{main_process('ratd.service')}/exe").strip()
+    assert count(f"{ratd} dump-config --config /etc/rat/rat.yaml") == 0
+    assert count(f"curl -sS -H 'Authorization: Bearer {SECRET_TOKEN}' http://127.0.0.1:8080/api/v1/plugins") == 0
+
+with subtest("no secret is on a command line or in an environment"):
+    # The search names none either: it has them in a file.
+    assert count("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'") == 0
+
+with subtest("no secret is in the journal"):
+    assert count("journalctl --no-pager -b") == 0
+
+with subtest("nobody else can read them"):
+    machine.succeed("test -s /run/credentials/ratd.service/database-url")
+    machine.succeed("test -s /run/credentials/rat-plugin-auth.service/tokens")
+    # rat-runner and ratq share a group with ratd, and must not share this.
+    for user in ["nobody", "rat-runner", "ratq"]:
+        found = f"runuser -u {user} -- sh -c 'cat /run/credentials/* /run/credentials/*/* {FOLDER}/*'"
+        assert count(found) == 0, user
