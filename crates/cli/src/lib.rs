@@ -20,9 +20,11 @@ pub mod commands;
 pub mod demo;
 pub mod dev;
 pub mod landing;
+pub mod login;
 pub mod output;
 pub mod progress;
 pub mod runs;
+mod state_folder;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
