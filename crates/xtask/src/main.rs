@@ -5,6 +5,7 @@
 
 mod capability;
 mod cargo;
+mod fuzz;
 mod tidy;
 
 use std::path::Path;
@@ -52,9 +53,17 @@ enum Command {
     },
     /// Measure with release binaries and write the figures to `docs/benchmarks.md`.
     Bench {
-        /// Arguments for the benchmark program, for example `--runs 50`, or `plugins`.
+        /// Arguments for the benchmark program, for example `--runs 50`, `plugins` or `auth`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Look for inputs that break the parsers of tokens and keys.
+    Fuzz {
+        /// token, keys or json; all of them in turn if none is named.
+        target: Option<String>,
+        /// Time for each.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
     },
     /// Check formatting, clippy and the project's own rules.
     Lint,
@@ -93,6 +102,7 @@ fn run(command: Command) -> Result<()> {
             let binaries = cargo::build(Build::Release)?;
             cargo::program(&binaries.join("rat-bench"), arguments)
         }
+        Command::Fuzz { target, seconds } => fuzz::fuzz(target.as_deref(), seconds),
         Command::Lint => lint(),
         Command::Ci => {
             lint()?;
