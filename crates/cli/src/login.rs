@@ -31,7 +31,7 @@ use rat_types::Secret;
 use serde::{Deserialize, Serialize};
 
 pub use error::Error;
-pub use provider::{Granted, Provider};
+pub use provider::{Granted, Provider, Token};
 pub use session::Session;
 pub use store::{Lock, Store};
 

@@ -12,7 +12,7 @@ use url::Url;
 use super::{Session, Usage};
 use crate::arguments::{Global, LoginArguments, LogoutArguments, WhoamiArguments};
 use crate::client::{Client, Credentials, Error, Features, Me};
-use crate::login::{self, Login, Provider, Store, Terms};
+use crate::login::{self, Login, Provider, Store, Terms, Token};
 use crate::output::printable::printable;
 use crate::output::{Align, Console, Format, Grid, Tone, to_csv};
 
@@ -274,9 +274,11 @@ async fn give_back(login: &Login) {
 }
 
 async fn revoke(login: &Login) -> Result<bool, login::Error> {
-    let token = login.refresh_token.as_ref();
-    let token = token.unwrap_or(&login.access_token);
-    Provider::discover(&login.terms).await?.revoke(token).await
+    let token = match &login.refresh_token {
+        Some(token) => Token::Refresh(token),
+        None => Token::Access(&login.access_token),
+    };
+    Provider::discover(&login.terms).await?.revoke(&token).await
 }
 
 pub(super) async fn whoami(session: &Session, arguments: &WhoamiArguments) -> Result<ExitCode> {

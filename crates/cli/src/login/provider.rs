@@ -63,6 +63,15 @@ struct Document {
     authorization_response_iss_parameter_supported: bool,
 }
 
+/// What can be given back.
+#[derive(Debug)]
+pub enum Token<'a> {
+    /// What requests carry.
+    Access(&'a Secret),
+    /// What new access tokens are had for, and the session with it.
+    Refresh(&'a Secret),
+}
+
 /// What a provider has given.
 #[derive(Debug)]
 pub struct Granted {
@@ -223,14 +232,18 @@ impl Provider {
     ///
     /// # Errors
     /// It could not be asked, or refused.
-    pub async fn revoke(&self, token: &Secret) -> Result<bool, Error> {
+    pub async fn revoke(&self, token: &Token<'_>) -> Result<bool, Error> {
         let Some(url) = self.document.revocation_endpoint.clone() else {
             return Ok(false);
         };
         // By hand: the crate insists on https, which a provider on this machine does not have.
+        let (token, hint) = match token {
+            Token::Access(token) => (token, "access_token"),
+            Token::Refresh(token) => (token, "refresh_token"),
+        };
         let form = [
             ("token", token.expose()),
-            ("token_type_hint", "refresh_token"),
+            ("token_type_hint", hint),
             ("client_id", &self.terms.client_id),
         ];
         let request = self.http.client.post(url).form(&form);

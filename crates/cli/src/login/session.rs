@@ -53,26 +53,16 @@ impl Session {
         Ok(current.login.access_token.clone())
     }
 
+    /// Whatever goes wrong does not matter as long as the old token is good.
     async fn renew(&self, current: &mut Current) -> Result<(), Error> {
         let is_left_alone = current.failed.is_some_and(|at| at.elapsed() < PAUSE);
         if is_left_alone && current.login.is_good() {
             return Ok(());
         }
-        let lock = self.store.lock().await?;
-        // Somebody else may have been faster.
-        let kept = self.store.read()?;
-        current.login = kept.ok_or_else(|| self.ended("somebody has logged out"))?;
-        if current.login.is_fresh() {
-            return Ok(());
-        }
-        match self.refresh(&current.login).await {
+        match self.replace().await {
             Ok(login) => {
-                lock.write(&login)?;
-                tracing::debug!("the login is renewed");
-                *current = Current {
-                    login,
-                    failed: None,
-                };
+                current.login = login;
+                current.failed = None;
                 Ok(())
             }
             Err(error) if current.login.is_good() => {
@@ -83,6 +73,20 @@ impl Session {
             Err(Error::Refused(reason)) => Err(self.ended(&reason)),
             Err(error) => Err(error),
         }
+    }
+
+    /// A login that is fresh: by somebody else who was faster, or by the provider.
+    async fn replace(&self) -> Result<Login, Error> {
+        let lock = self.store.lock().await?;
+        let kept = self.store.read()?;
+        let kept = kept.ok_or_else(|| self.ended("somebody has logged out"))?;
+        if kept.is_fresh() {
+            return Ok(kept);
+        }
+        let login = self.refresh(&kept).await?;
+        lock.write(&login)?;
+        tracing::debug!("the login is renewed");
+        Ok(login)
     }
 
     async fn refresh(&self, login: &Login) -> Result<Login, Error> {
