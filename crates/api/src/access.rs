@@ -99,18 +99,32 @@ impl Permission {
         }
     }
 
-    /// `Ok` for administrators: the rule wherever nobody knows a better one.
+    /// `Ok` for who has one of `roles`, which make an administrator: the rule wherever nobody
+    /// knows a better one.
     ///
     /// # Errors
     /// [`AccessError::Denied`].
-    pub fn of_administrators(self, identity: &Identity) -> Result<(), AccessError> {
-        match identity.roles.iter().any(|role| role == "admin") {
+    pub fn of_administrators(
+        self,
+        identity: &Identity,
+        roles: &[impl AsRef<str>],
+    ) -> Result<(), AccessError> {
+        let roles: Vec<&str> = roles.iter().map(AsRef::as_ref).collect();
+        match identity
+            .roles
+            .iter()
+            .any(|role| roles.contains(&role.as_str()))
+        {
             true => Ok(()),
             false => Err(AccessError::Denied {
                 user: identity.user_id.clone(),
                 action: self.as_str(),
                 resource: "the platform".to_owned(),
-                reason: "needs the role admin".to_owned(),
+                reason: match roles.as_slice() {
+                    [] => "no role allows it".to_owned(),
+                    [role] => format!("needs the role {role}"),
+                    several => format!("needs one of the roles {}", several.join(", ")),
+                },
             }),
         }
     }

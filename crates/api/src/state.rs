@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rat_catalog::Catalog;
-use rat_config::{Address, Cidr, RateLimit, Settings};
+use rat_config::{Address, Cidr, Login, RateLimit, Settings};
 use rat_scheduler::{Handle, QueryTokens};
 use rat_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,8 @@ pub struct Config {
     pub query_max_rows: u64,
     /// The internal listener as ratq reaches it: `unix:/path` or `http://host:port`.
     pub control_plane: String,
+    /// Where people log in, if that is said.
+    pub login: Option<Login>,
     /// Version of ratd.
     pub version: String,
     /// Revision that ratd was built from.
@@ -85,6 +87,7 @@ impl Config {
                 .max(settings.ratq.timeout + QUERY_GRACE),
             query_max_rows: settings.ratq.max_rows,
             control_plane,
+            login: settings.auth.login.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             git_commit: option_env!("RAT_GIT_REV").unwrap_or("unknown").to_owned(),
             build_time: option_env!("RAT_BUILD_TIME")

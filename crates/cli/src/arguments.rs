@@ -10,6 +10,7 @@ use crate::output::Format;
 
 mod access;
 mod dev;
+mod login;
 mod plugin;
 mod run;
 mod units;
@@ -19,6 +20,7 @@ pub use access::{
     ResourceKind, ShareArguments, SharesArguments, TransferArguments, UnshareArguments,
 };
 pub use dev::{Demo, DevArguments, DevChildArguments};
+pub use login::{LoginArguments, LogoutArguments, WhoamiArguments};
 pub use plugin::{PluginArguments, PluginCheckArguments, PluginCommand, ProtocolName, SlotName};
 pub use run::RunArguments;
 pub use units::{Credential, OfSlot, UnitsArguments};
@@ -29,6 +31,7 @@ pub const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 const AFTER_HELP: &str = "\
 Examples:
   rat dev                                  in another terminal
+  rat login                                where ratd asks who is calling
   rat apply examples/shop
   rat run --all --namespace shop
   rat query 'SELECT * FROM shop.silver.daily'
@@ -74,7 +77,7 @@ pub struct Global {
         hide_env_values = true
     )]
     pub server: Server,
-    /// File that holds the API key
+    /// File that holds the API key, instead of a login
     #[arg(
         long,
         global = true,
@@ -101,6 +104,12 @@ pub struct OutputArgument {
 pub enum Command {
     /// Start ratd, rat-runner and ratq on this machine, and watch over them
     Dev(DevArguments),
+    /// Log in with the login provider of a server
+    Login(LoginArguments),
+    /// Forget the login at a server, and have the provider forget it
+    Logout(LogoutArguments),
+    /// Show who the server takes the caller for
+    Whoami(WhoamiArguments),
     /// Make the server's pipelines equal to a project folder
     Apply(ApplyArguments),
     /// Run pipelines, in the order in which they depend on each other

@@ -6,10 +6,13 @@
 //! Answers are kept as text next to their parsed form, so that `-o json` shows what ratd said and
 //! numbers keep all their digits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
+
+use crate::login::Session;
 
 mod error;
 mod model;
@@ -18,7 +21,8 @@ mod stream;
 
 pub use error::Error;
 pub use model::{
-    AuditEntry, AuditList, Grant, GrantList, Moved, Plugin, PluginList, Reloaded, TransferList,
+    AuditEntry, AuditList, Features, Grant, GrantList, Me, Moved, Place, Plugin, PluginList,
+    Reloaded, TransferList,
 };
 pub use model::{
     ColumnInfo, Created, Depends, FileContent, FileEntry, FileList, Health, LogLine, LogPage,
@@ -26,6 +30,7 @@ pub use model::{
     RunProblem, TableDetail, TableEntry, TableList, Zone, ZoneFile, ZoneFileList, ZoneList,
 };
 pub use server::Server;
+pub(crate) use server::is_loopback;
 pub use stream::{Event, EventParser};
 
 /// Largest page that the API gives.
@@ -48,9 +53,23 @@ const BACKOFF: Duration = Duration::from_millis(150);
 pub struct Client {
     http: reqwest::Client,
     server: Server,
-    key: Option<rat_types::Secret>,
+    credentials: Credentials,
     retry: bool,
 }
+
+/// By what ratd knows the caller.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// By nothing.
+    None,
+    /// By an API key, or a token that stays as it is.
+    Key(rat_types::Secret),
+    /// By a login, which is renewed meanwhile.
+    Login(Arc<Session>),
+}
+
+/// Paths that everybody may ask for: they work while the login provider is away.
+const OPEN: [&str; 4] = ["/health", "/health/live", "/health/ready", "/features"];
 
 /// An answer: the text that ratd sent, which parses into `T` on demand.
 #[derive(Debug, Clone)]
@@ -84,7 +103,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Client`] when TLS cannot be set up.
-    pub fn new(server: Server, key: Option<rat_types::Secret>) -> Result<Self, Error> {
+    pub fn new(server: Server, credentials: Credentials) -> Result<Self, Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("rat/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(DIAL)
@@ -99,7 +118,7 @@ impl Client {
         Ok(Self {
             http,
             server,
-            key,
+            credentials,
             retry: true,
         })
     }
@@ -127,7 +146,7 @@ impl Client {
         let mut pause = BACKOFF;
         let mut attempt = 1;
         loop {
-            let request = self.request(Method::GET, path).query(query);
+            let request = self.request(Method::GET, path).await?.query(query);
             match self.send(Method::GET, path, request, DEADLINE).await {
                 Err(error) if error.is_transient() && attempt < attempts => {
                     tracing::debug!(%error, attempt, path, "the request is repeated");
@@ -173,7 +192,7 @@ impl Client {
         path: &str,
         body: &B,
     ) -> Result<Answer, Error> {
-        let request = self.request(method.clone(), path).json(body);
+        let request = self.request(method.clone(), path).await?.json(body);
         self.send(method, path, request, DEADLINE).await
     }
 
@@ -194,7 +213,7 @@ impl Client {
     /// # Errors
     /// Any variant of [`Error`].
     pub async fn delete(&self, path: &str) -> Result<(), Error> {
-        let request = self.request(Method::DELETE, path);
+        let request = self.request(Method::DELETE, path).await?;
         match self.send(Method::DELETE, path, request, DEADLINE).await {
             Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(()),
             answer => answer.map(drop),
@@ -207,7 +226,7 @@ impl Client {
     /// Any variant of [`Error`].
     pub async fn query<B: serde::Serialize + ?Sized>(&self, body: &B) -> Result<Answer, Error> {
         let path = "/api/v1/query";
-        let request = self.request(Method::POST, path).json(body);
+        let request = self.request(Method::POST, path).await?.json(body);
         self.send(Method::POST, path, request, QUERY_DEADLINE).await
     }
 
@@ -221,7 +240,7 @@ impl Client {
         form: reqwest::multipart::Form,
         deadline: Duration,
     ) -> Result<Answer, Error> {
-        let request = self.request(Method::POST, path).multipart(form);
+        let request = self.request(Method::POST, path).await?.multipart(form);
         self.send(Method::POST, path, request, deadline).await
     }
 
@@ -236,6 +255,7 @@ impl Client {
     ) -> Result<reqwest::Response, Error> {
         let request = self
             .request(Method::GET, path)
+            .await?
             .query(query)
             .header(reqwest::header::ACCEPT, "text/event-stream");
         let answer = tokio::time::timeout(DEADLINE, request.send()).await;
@@ -249,14 +269,17 @@ impl Client {
         }
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    async fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Error> {
         let request = self
             .http
             .request(method, format!("{}{path}", self.server.base()));
-        match &self.key {
-            Some(key) => request.bearer_auth(key.expose()),
-            None => request,
-        }
+        Ok(match &self.credentials {
+            Credentials::Key(key) => request.bearer_auth(key.expose()),
+            Credentials::Login(session) if !OPEN.contains(&path) => {
+                request.bearer_auth(session.token().await?.expose())
+            }
+            Credentials::Login(_) | Credentials::None => request,
+        })
     }
 
     async fn send(
@@ -303,9 +326,18 @@ impl Client {
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
         match tokio::time::timeout(DEADLINE, response.text()).await {
-            Ok(Ok(body)) => Error::from_answer(status, request_id, &body),
+            Ok(Ok(body)) => Error::from_answer(status, request_id, self.hint(status), &body),
             Ok(Err(source)) => self.failed(method, path, DEADLINE, source),
             Err(_) => self.deadline(method, path, DEADLINE),
+        }
+    }
+
+    /// What to do about an answer, starting with a separator.
+    fn hint(&self, status: StatusCode) -> &'static str {
+        match (status, &self.credentials) {
+            (StatusCode::UNAUTHORIZED, Credentials::None) => "; log in with rat login",
+            (StatusCode::UNAUTHORIZED, Credentials::Login(_)) => "; log in again with rat login",
+            _ => "",
         }
     }
 

@@ -1,18 +1,21 @@
 //! The commands, one module each where there is something to it.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use rat_types::{NamespaceName, Secret, TableIdent};
 
 use crate::arguments::{Arguments, Command, Global};
-use crate::client::Client;
+use crate::client::{Client, Credentials};
+use crate::login::{self as logins, Store};
 use crate::output::{Console, Settings};
 
 mod access;
 mod apply;
 mod health;
 mod lists;
+mod login;
 mod logs;
 mod plugin;
 mod query;
@@ -52,6 +55,9 @@ pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
     };
     match command {
         Command::Dev(arguments) => crate::dev::execute(&console, &arguments).await,
+        Command::Login(arguments) => login::login(&console, &global, &arguments).await,
+        Command::Logout(arguments) => login::logout(&console, &global, &arguments).await,
+        Command::Whoami(arguments) => login::whoami(&connect()?, &arguments).await,
         Command::Apply(arguments) => apply::execute(&connect()?, &arguments).await,
         Command::Run(arguments) => run::execute(&connect()?, &arguments).await,
         Command::Runs(arguments) => lists::runs(&connect()?, &arguments).await,
@@ -87,18 +93,32 @@ pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
 }
 
 fn connect(global: &Global) -> Result<Client> {
-    let key = match &global.api_key_file {
-        None => None,
+    let credentials = match &global.api_key_file {
+        None => login_at(global)?,
         Some(file) => {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("cannot read the API key from {}", file.display()))?;
             match text.trim() {
                 "" => anyhow::bail!("the API key file {} is empty", file.display()),
-                key => Some(Secret::new(key)),
+                key => Credentials::Key(Secret::new(key)),
             }
         }
     };
-    Ok(Client::new(global.server.clone(), key)?)
+    Ok(Client::new(global.server.clone(), credentials)?)
+}
+
+/// What was kept by `rat login`, if anything.
+fn login_at(global: &Global) -> Result<Credentials, logins::Error> {
+    let store = match Store::of(&global.server) {
+        Ok(store) => store,
+        // Where nothing can be kept, nothing is.
+        Err(logins::Error::NoFolder) => return Ok(Credentials::None),
+        Err(error) => return Err(error),
+    };
+    let session = logins::Session::open(store)?;
+    Ok(session.map_or(Credentials::None, |session| {
+        Credentials::Login(Arc::new(session))
+    }))
 }
 
 /// Ends with ratd's error where there is no namespace of that name.

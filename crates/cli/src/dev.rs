@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{DEFAULT_SERVER, Demo, DevArguments};
-use crate::client::Client;
+use crate::client::{Client, Credentials};
 use crate::demo;
 use crate::output::{Console, Tone};
 
@@ -44,7 +44,10 @@ pub async fn execute(console: &Console, arguments: &DevArguments) -> Result<Exit
     console.note(&format!("Starting RAT in {}", folder.path().display()));
     let quiet = arguments.demo.is_some();
     let mut supervisor = Supervisor::start(console, &folder, &programs, &plan, quiet)?;
-    let client = Client::new(plan.server.clone(), plan.key.clone())?;
+    let client = Client::new(
+        plan.server.clone(),
+        plan.key.clone().map_or(Credentials::None, Credentials::Key),
+    )?;
     let outcome = tokio::select! {
         fatal = supervisor.fatal() => Err(fatal.into()),
         () = signals.next() => Ok(ExitCode::SUCCESS),

@@ -21,9 +21,11 @@ pub mod commands;
 pub mod demo;
 pub mod dev;
 pub mod landing;
+pub mod login;
 pub mod output;
 pub mod progress;
 pub mod runs;
+mod state_folder;
 pub mod units;
 
 /// Version of this program.

@@ -22,13 +22,7 @@ pub fn dump(settings: &Settings) -> String {
 fn root(settings: &Settings) -> wire::Root {
     wire::Root {
         server: server(settings),
-        auth: wire::Auth {
-            api_key_file: settings.auth.api_key_file.as_ref().map(word),
-            token_cache: match settings.auth.token_cache {
-                None => "off".into(),
-                Some(limit) => word(format_duration(limit)),
-            },
-        },
+        auth: auth(settings),
         database: database(settings),
         storage: wire::Storage {
             url: word(&settings.storage.url),
@@ -51,6 +45,30 @@ fn root(settings: &Settings) -> wire::Root {
             format: settings.log.format.into(),
         },
         plugins: plugins(settings),
+    }
+}
+
+fn auth(settings: &Settings) -> wire::Auth {
+    let auth = &settings.auth;
+    let defaults = wire::Auth::default();
+    let (login_issuer, login_client_id, login_scopes) = match &auth.login {
+        None => (None, defaults.login_client_id, defaults.login_scopes),
+        Some(login) => (
+            Some(word(&login.issuer)),
+            login.client_id.clone(),
+            login.scopes.clone(),
+        ),
+    };
+    wire::Auth {
+        api_key_file: auth.api_key_file.as_ref().map(word),
+        token_cache: match auth.token_cache {
+            None => "off".into(),
+            Some(limit) => word(format_duration(limit)),
+        },
+        admin_roles: auth.admin_roles.clone(),
+        login_issuer,
+        login_client_id,
+        login_scopes,
     }
 }
 

@@ -41,6 +41,6 @@ pub use reference::{FileReference, InvalidFileReference, resolve_secret_path};
 pub use schema::{best_branch, json_schema};
 pub use settings::{
     Auth, Catalog, CatalogAccess, Database, DatabaseSource, InvalidPluginName, Log, LogFormat,
-    LogLevel, OnDown, Plugin, PluginConfig, PluginHealth, PluginName, PluginTls, Protocol,
+    LogLevel, Login, OnDown, Plugin, PluginConfig, PluginHealth, PluginName, PluginTls, Protocol,
     RateLimit, Ratq, RestCatalog, Runner, Scheduler, Server, Settings, Slot, Storage,
 };

@@ -84,13 +84,28 @@ pub struct RateLimit {
     pub burst: NonZeroU32,
 }
 
-/// Who may call, without an auth plugin.
+/// Who may call, and who may do everything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Auth {
     /// File that holds the API key; `None` lets everybody in as an administrator.
     pub api_key_file: Option<FileReference>,
     /// For how long a token that the auth plugin has verified is believed; `None` asks every time.
     pub token_cache: Option<Duration>,
+    /// Roles whose holders have every permission of the platform.
+    pub admin_roles: Vec<String>,
+    /// Where people log in, if that is said.
+    pub login: Option<Login>,
+}
+
+/// Where people log in with an auth plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The provider, to the letter as its tokens name it.
+    pub issuer: String,
+    /// The public client that `rat` is to it.
+    pub client_id: String,
+    /// What is asked for besides `openid`.
+    pub scopes: Vec<String>,
 }
 
 /// The platform database.

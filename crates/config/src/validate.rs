@@ -3,6 +3,7 @@
 //! Nothing stops at the first mistake. Where the schema has already found a value broken, it
 //! stands here as its default, and checks that would compare it with others are left out.
 
+mod auth;
 mod catalog;
 mod locations;
 mod plugins;
@@ -17,14 +18,12 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::problem::Path;
-use crate::settings::{Auth, Log, PluginHealth, Ratq, Runner, Scheduler, Settings};
+use crate::settings::{Log, PluginHealth, Ratq, Runner, Scheduler, Settings};
 use crate::units::{format_size, parse_duration, parse_size};
-use crate::{Address, FileReference, InvalidAddress, wire};
+use crate::{Address, InvalidAddress, wire};
 
 /// The smallest memory limit with which a query can do anything.
 const MIN_MEMORY: ByteSize = ByteSize::mib(16);
-/// The longest time for which a verified token may be believed.
-const MAX_TOKEN_CACHE: Duration = Duration::from_secs(60);
 /// The largest memory limit, far beyond any machine.
 const MAX_MEMORY: ByteSize = ByteSize::tib(1024);
 
@@ -40,7 +39,7 @@ pub(crate) struct Checker {
 /// Checks `root`; `None` where the checker holds problems.
 pub(crate) fn validate(root: &wire::Root, check: &mut Checker) -> Option<Settings> {
     let server = server::server(&root.server, check);
-    let auth = auth(&root.auth, check);
+    let auth = auth::auth(&root.auth, check);
     let database = locations::database(&root.database, check);
     let storage = locations::storage(&root.storage, check);
     let catalog = catalog::catalog(&root.catalog, check);
@@ -165,29 +164,6 @@ impl Checker {
         }
         Some(address)
     }
-}
-
-fn auth(wire: &wire::Auth, check: &mut Checker) -> Option<Auth> {
-    let path = Path::dotted("auth.api_key_file");
-    let api_key_file = check.parse_optional::<FileReference>(&path, wire.api_key_file.as_ref());
-    let token_cache = token_cache(&wire.token_cache, check);
-    Some(Auth {
-        api_key_file: api_key_file?,
-        token_cache: token_cache?,
-    })
-}
-
-fn token_cache(text: &wire::CacheText, check: &mut Checker) -> Option<Option<Duration>> {
-    let path = Path::dotted("auth.token_cache");
-    if text.0 == "off" {
-        return Some(None);
-    }
-    let limit = check.take(&path, parse_duration(&text.0))?;
-    if limit > MAX_TOKEN_CACHE {
-        check.problem(&path, format!("must be 1m at most, or off, not {}", text.0));
-        return None;
-    }
-    Some(Some(limit))
 }
 
 fn plugin_health(wire: &wire::PluginHealth, check: &mut Checker) -> Option<PluginHealth> {

@@ -4,6 +4,7 @@
 //! Every field documents meaning, default, unit, hazard and since when it exists. Texts with a
 //! syntax of their own (addresses, durations) are still text here; `validate` parses them.
 
+mod auth;
 mod catalog;
 mod plugins;
 mod words;
@@ -11,6 +12,7 @@ mod words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use auth::Auth;
 pub(crate) use catalog::{Catalog, CatalogType};
 pub(crate) use plugins::{OnDown, Plugin, PluginTls, Plugins, Protocol};
 pub(crate) use words::{
@@ -25,7 +27,7 @@ pub(crate) use words::{
 pub(crate) struct Root {
     /// The public HTTP server of ratd and its internal one. Since v0.1.
     pub(crate) server: Server,
-    /// Who may call, without an auth plugin. Since v0.1.
+    /// Who may call, and who may do everything. Since v0.1.
     pub(crate) auth: Auth,
     /// The platform database; only ratd opens it. Since v0.1.
     pub(crate) database: Database,
@@ -147,31 +149,6 @@ impl Default for Limit {
         Self {
             requests_per_second: 50,
             burst: 100,
-        }
-    }
-}
-
-/// Who may call, without an auth plugin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Auth {
-    /// File that holds the API key: an absolute path, or a bare name that is looked up in
-    /// `$CREDENTIALS_DIRECTORY`. Without it, and without an auth plugin, every caller is an
-    /// administrator.
-    /// Default: `null`. Since v0.1.
-    pub(crate) api_key_file: Option<FileText>,
-    /// For how long a token that the auth plugin has verified is believed without asking it
-    /// again: as long as the plugin allows, and this at most. A user who is locked out is let in
-    /// for that long. `off` asks for every request.
-    /// Default: `1m`. Since v0.1.
-    pub(crate) token_cache: CacheText,
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self {
-            api_key_file: None,
-            token_cache: "1m".into(),
         }
     }
 }

@@ -2,14 +2,18 @@
 //!
 //! One rule for the beginning and for an outage: a number of attempts at short intervals, then one
 //! a minute. Keys that were fetched once stay until the provider says something else.
+//!
+//! Only that task asks the provider. A token whose key nobody knows is a wish: the task is woken, once
+//! in a while, and whoever wishes waits for a bounded time. So a provider that hangs costs nobody
+//! more than that, and a refresh that failed is repeated at the short interval whoever asked for it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rat_plugin_sdk::Health;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Times;
@@ -19,6 +23,8 @@ use crate::provider::Provider;
 /// Calls that wait for a refresh at a time. The rest is refused, so that nobody who is known has
 /// to wait behind them.
 const MAX_WAITING: usize = 64;
+/// How long a call waits for a refresh; ratd gives up after 10 s.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A handle on the keys; the task ends with it.
 #[derive(Debug)]
@@ -32,10 +38,11 @@ struct Shared {
     provider: Provider,
     times: Times,
     state: ArcSwap<State>,
-    /// Held by whoever asks the provider: one after the other.
-    asking: tokio::sync::Mutex<()>,
     waiting: Semaphore,
-    /// When somebody last asked for a key that was not known.
+    /// How often a key was wished for that nobody knew.
+    wishes: watch::Sender<u64>,
+    /// How many of these there were when the last refresh began; tells the end of every refresh.
+    answered: watch::Sender<u64>,
     last_wish: Mutex<Option<Instant>>,
 }
 
@@ -72,8 +79,9 @@ impl Keeper {
             provider,
             times,
             state: ArcSwap::from_pointee(known),
-            asking: tokio::sync::Mutex::new(()),
             waiting: Semaphore::new(MAX_WAITING),
+            wishes: watch::Sender::new(0),
+            answered: watch::Sender::new(0),
             last_wish: Mutex::new(None),
         });
         let upkeep = tokio::spawn(Arc::clone(&shared).keep());
@@ -87,23 +95,23 @@ impl Keeper {
         self.shared.state.load_full()
     }
 
-    /// Has the provider asked for a key that `seen` does not have: once in a while, however many
-    /// wish it. Returns when there may be news, or will be none.
-    pub(crate) async fn look_again(&self, seen: &Arc<Keys>) {
+    /// Has the provider asked for a key that nobody knows: once in a while, however many wish it.
+    /// Returns when it is known, when it will not be, or when it was waited for long enough.
+    pub(crate) async fn look_again(&self, is_known: impl Fn(&Keys) -> bool) {
         let shared = &self.shared;
-        if shared.asking.try_lock().is_ok() && !shared.may_wish() {
+        let Some(wish) = shared.wish() else {
             return;
-        }
+        };
         let Ok(_place) = shared.waiting.try_acquire() else {
             return;
         };
-        let _turn = shared.asking.lock().await;
-        let is_news = |keys: &Arc<Keys>| !Arc::ptr_eq(keys, seen);
-        if shared.state.load().keys().is_some_and(is_news) || !shared.wish() {
-            return;
-        }
-        tracing::info!("a token names a key that is not known, asking the provider");
-        shared.refresh().await;
+        let mut answered = shared.answered.subscribe();
+        let is_settled = |answered: &u64| {
+            let state = shared.state.load();
+            *answered >= wish || state.keys().is_some_and(|keys| is_known(keys))
+        };
+        // Late is as good as not at all.
+        let _ = timeout(PATIENCE, answered.wait_for(is_settled)).await;
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -132,26 +140,28 @@ impl Keeper {
 
 impl Shared {
     async fn keep(self: Arc<Self>) {
+        let mut wishes = self.wishes.subscribe();
         loop {
-            let turn = self.asking.lock().await;
+            let wished = *wishes.borrow_and_update();
             self.refresh().await;
-            drop(turn);
-            let failure = self
-                .state
-                .load()
-                .failure
-                .as_ref()
-                .map(|failure| failure.attempts);
-            sleep(match failure {
+            self.answered.send_replace(wished);
+            let state = self.state.load_full();
+            let failure = state.failure.as_ref().map(|failure| failure.attempts);
+            let pause = match failure {
                 None => self.times.refresh,
                 Some(attempts) if attempts < self.times.prefetch_attempts => self.times.prefetch,
                 Some(_) => self.times.retry,
-            })
-            .await;
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = wishes.wait_for(|count| *count > wished) => {
+                    tracing::info!("a token names a key that is not known, asking the provider");
+                }
+            }
         }
     }
 
-    /// Asks the provider. To be called by one at a time.
+    /// Asks the provider.
     async fn refresh(&self) {
         let before = self.state.load_full();
         let state = match self.provider.fetch().await {
@@ -184,19 +194,20 @@ impl Shared {
         self.state.store(Arc::new(state));
     }
 
-    fn may_wish(&self) -> bool {
-        let last = self.last_wish.lock().expect("nobody panics with it");
-        last.is_none_or(|last| last.elapsed() >= self.times.unknown_key)
-    }
-
-    /// Whether the provider may be asked for an unknown key now; then nobody else may for a while.
-    fn wish(&self) -> bool {
+    /// The number of the wish to wait for: one that is not answered yet, whoever made it, or a new
+    /// one if the last is long enough ago.
+    fn wish(&self) -> Option<u64> {
         let mut last = self.last_wish.lock().expect("nobody panics with it");
-        let may = last.is_none_or(|last| last.elapsed() >= self.times.unknown_key);
-        if may {
-            *last = Some(Instant::now());
+        let made = *self.wishes.borrow();
+        if *self.answered.borrow() < made {
+            return Some(made);
         }
-        may
+        if last.is_some_and(|last| last.elapsed() < self.times.unknown_key) {
+            return None;
+        }
+        *last = Some(Instant::now());
+        self.wishes.send_replace(made + 1);
+        Some(made + 1)
     }
 
     fn attempt(&self, attempts: u32) -> String {

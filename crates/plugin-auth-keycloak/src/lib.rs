@@ -20,6 +20,8 @@
 
 mod config;
 mod cryptography;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 mod json;
 mod keeper;

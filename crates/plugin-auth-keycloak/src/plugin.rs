@@ -7,7 +7,7 @@ use rat_plugin_sdk::{Auth, Health, Invalid, Plugin, Status};
 
 use crate::config::{Config, Settings};
 use crate::keeper::{Keeper, State};
-use crate::keys::Found;
+use crate::keys::{Found, Keys};
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::token::Token;
@@ -65,7 +65,8 @@ impl Keycloak {
         if let Found::Keys(found) = keys.find(id, token.algorithm)? {
             return is_signed(token, &found);
         }
-        self.keeper.look_again(keys).await;
+        let is_known = |keys: &Keys| matches!(keys.find(id, token.algorithm), Ok(Found::Keys(_)));
+        self.keeper.look_again(is_known).await;
         let state = self.keeper.state();
         let keys = state.keys().ok_or(Error::NoKeys)?;
         match keys.find(id, token.algorithm)? {

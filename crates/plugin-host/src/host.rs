@@ -87,6 +87,7 @@ impl Host {
             Arc::clone(&cells[&Slot::Auth]),
             needs.authenticator,
             cache,
+            options.admin_roles.clone(),
             metrics.clone(),
         );
         let executor = ExecutorSlot::new(needs.executors, needs.executor);

@@ -25,6 +25,9 @@ pub struct Options {
     pub token_cache: Option<Duration>,
     /// Bytes that remembered tokens and their users may take.
     pub token_cache_bytes: u64,
+    /// Roles whose holders have every permission of the platform, where the auth plugin leaves
+    /// that to ratd.
+    pub admin_roles: Vec<String>,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             health_timeout: Duration::from_secs(5),
             token_cache: Some(Duration::from_secs(60)),
             token_cache_bytes: 32 << 20,
+            admin_roles: ["admin", "/admin"].map(str::to_owned).into(),
         }
     }
 }

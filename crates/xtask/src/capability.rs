@@ -4,6 +4,7 @@
 //! names it again at the end, and `--require-all` turns it into a failure.
 
 mod keycloak;
+mod oidc_provider;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,6 +30,7 @@ pub(crate) fn detect(root: &Path) -> Result<Vec<Capability>> {
         postgres_programs(),
         python(root)?,
         keycloak::find(root),
+        oidc_provider::find(root),
         nix(),
         machines(),
     ])

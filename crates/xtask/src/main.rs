@@ -5,6 +5,7 @@
 
 mod capability;
 mod cargo;
+mod fuzz;
 mod nix;
 mod tidy;
 mod units;
@@ -55,7 +56,7 @@ enum Command {
     },
     /// Measure with release binaries and write the figures to `docs/benchmarks.md`.
     Bench {
-        /// Arguments for the benchmark program, for example `--runs 50`, or `plugins`.
+        /// Arguments for the benchmark program, for example `--runs 50`, `plugins` or `auth`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -67,6 +68,14 @@ enum Command {
         /// Write nothing, and fail where something is out of date.
         #[arg(long)]
         check: bool,
+    },
+    /// Look for inputs that break the parsers of tokens and keys.
+    Fuzz {
+        /// token, keys or json; all of them in turn if none is named.
+        target: Option<String>,
+        /// Time for each.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
     },
     /// Check formatting, clippy and the project's own rules.
     Lint,
@@ -107,6 +116,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Vm(options) => vm::command(&options),
         Command::Units { check } => units::update(check),
+        Command::Fuzz { target, seconds } => fuzz::fuzz(target.as_deref(), seconds),
         Command::Lint => lint(),
         Command::Ci => {
             lint()?;

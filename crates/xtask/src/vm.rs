@@ -3,7 +3,7 @@
 //! A scenario is two files of `vm-tests/`: `<name>.nix` says what lies on its machines, `<name>.py`
 //! what is done with them. On NixOS the NixOS test driver runs it. Here, where there is no nixpkgs,
 //! Debian's Nix evaluates the same `units.nix`, the units go into a Debian root, and the project's
-//! own driver (`vm-tests/lib/driver`) runs the same script. ADR 0013 has the reasons.
+//! own driver (`vm-tests/lib/driver`) runs the same script. ADR 0014 has the reasons.
 //!
 //! This module builds, evaluates, calls the driver and reports; it boots nothing by itself.
 

@@ -29,6 +29,17 @@ struct Features {
     cloud_aws: bool,
     pipeline_triggers: bool,
     pipeline_versions: bool,
+    /// Only where the settings say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<Login>,
+}
+
+/// Where people log in, for who is about to.
+#[derive(Serialize)]
+struct Login {
+    issuer: String,
+    client_id: String,
+    scopes: Vec<String>,
 }
 
 pub(crate) async fn me(access: Access) -> impl IntoResponse {
@@ -64,5 +75,10 @@ pub(crate) async fn features(State(state): State<AppState>) -> impl IntoResponse
         cloud_aws: state.cloud.is_active(),
         pipeline_triggers: false,
         pipeline_versions: false,
+        login: state.config.login.as_ref().map(|login| Login {
+            issuer: login.issuer.clone(),
+            client_id: login.client_id.clone(),
+            scopes: login.scopes.clone(),
+        }),
     })
 }

@@ -215,6 +215,27 @@ async fn features_have_the_documented_shape() {
 }
 
 #[tokio::test]
+async fn features_say_where_people_log_in_if_the_settings_do() {
+    let setup = Setup {
+        key: Some("k"),
+        configure: |config| {
+            config.login = Some(rat_config::Login {
+                issuer: "https://example.org/realms/rat".to_owned(),
+                client_id: "rat-cli".to_owned(),
+                scopes: vec!["profile".to_owned()],
+            });
+        },
+        ..Setup::default()
+    };
+    let features = setup.start().await.get("/features").await.expect(200);
+    assert_eq!(
+        features["login"],
+        json!({"issuer": "https://example.org/realms/rat", "client_id": "rat-cli",
+               "scopes": ["profile"]})
+    );
+}
+
+#[tokio::test]
 async fn everybody_is_the_anonymous_administrator_where_there_is_no_authentication() {
     let api = api().await;
     assert_eq!(

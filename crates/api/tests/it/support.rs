@@ -185,6 +185,7 @@ fn url_of(path: &std::path::Path) -> url::Url {
 
 fn config() -> Config {
     Config {
+        login: None,
         cors_origins: vec!["http://localhost:3000".to_owned()],
         listen_host: Some("127.0.0.1".to_owned()),
         trusted_proxies: Vec::new(),

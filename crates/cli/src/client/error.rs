@@ -31,7 +31,7 @@ pub enum Error {
         seconds: u64,
     },
     /// ratd answered with an error.
-    #[error("{message} ({code}{}{})", .request_id.as_ref().map_or("", |_| ", request id "), .request_id.as_deref().unwrap_or(""))]
+    #[error("{message} ({code}{}{}){hint}", .request_id.as_ref().map_or("", |_| ", request id "), .request_id.as_deref().unwrap_or(""))]
     Refused {
         /// HTTP status.
         status: StatusCode,
@@ -41,7 +41,12 @@ pub enum Error {
         message: String,
         /// For finding the request in ratd's log.
         request_id: Option<String>,
+        /// What to do about it, starting with a separator.
+        hint: &'static str,
     },
+    /// There is no token to send.
+    #[error(transparent)]
+    Login(#[from] crate::login::Error),
     /// The answer is not what the API promises: client and server may not fit together.
     #[error("ratd answered {method} {path} with something this version of rat does not understand")]
     Malformed {
@@ -65,6 +70,7 @@ impl Error {
             Self::Refused { status, .. } => Some(*status),
             Self::Unreachable { .. }
             | Self::Deadline { .. }
+            | Self::Login(_)
             | Self::Malformed { .. }
             | Self::Client(_) => None,
         }
@@ -75,13 +81,19 @@ impl Error {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused { status, .. } => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+            Self::Login(error) => error.is_away(),
             Self::Deadline { .. } | Self::Malformed { .. } | Self::Client(_) => false,
         }
     }
 
     /// The error in an answer with `status`, whose body may be RAT's envelope, the Iceberg
     /// catalog's, or anything that a proxy in between says.
-    pub(super) fn from_answer(status: StatusCode, request_id: Option<String>, body: &str) -> Self {
+    pub(super) fn from_answer(
+        status: StatusCode,
+        request_id: Option<String>,
+        hint: &'static str,
+        body: &str,
+    ) -> Self {
         #[derive(Deserialize)]
         struct Envelope {
             error: Inner,
@@ -104,6 +116,7 @@ impl Error {
                 code,
                 message: printable(error.message),
                 request_id,
+                hint,
             };
         }
         let text: String = body.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -119,6 +132,7 @@ impl Error {
             code: format!("HTTP {}", status.as_u16()),
             message,
             request_id,
+            hint,
         }
     }
 }
@@ -129,7 +143,7 @@ mod tests {
 
     fn shown(status: u16, id: Option<&str>, body: &str) -> String {
         let status = StatusCode::from_u16(status).unwrap();
-        Error::from_answer(status, id.map(str::to_owned), body).to_string()
+        Error::from_answer(status, id.map(str::to_owned), "", body).to_string()
     }
 
     #[test]

@@ -46,7 +46,8 @@ macro_rules! page {
 mod access;
 
 pub use access::{
-    AuditEntry, AuditList, Grant, GrantList, Moved, Plugin, PluginList, Reloaded, TransferList,
+    AuditEntry, AuditList, Features, Grant, GrantList, Me, Moved, Place, Plugin, PluginList,
+    Reloaded, TransferList,
 };
 
 page!(

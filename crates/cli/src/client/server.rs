@@ -25,17 +25,30 @@ impl Server {
         }
     }
 
+    /// Whether nobody can listen on the way.
+    pub fn is_encrypted(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Http(url) => url.scheme() == "https" || is_loopback(url),
+        }
+    }
+
     /// Whether the server is on this machine, so that no proxy of the environment may be asked.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Unix(_) => true,
-            Self::Http(url) => match url.host() {
-                Some(Host::Domain(name)) => name == "localhost",
-                Some(Host::Ipv4(address)) => address.is_loopback(),
-                Some(Host::Ipv6(address)) => address.is_loopback(),
-                None => false,
-            },
+            Self::Http(url) => is_loopback(url),
         }
+    }
+}
+
+/// Whether a URL is of this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

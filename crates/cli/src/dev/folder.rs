@@ -9,6 +9,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
 
+use crate::state_folder;
+
 /// Longest path of a Unix socket: `sun_path` with its final zero byte has 108.
 pub(super) const MAX_SOCKET_PATH: usize = 107;
 /// Longest name of a socket in the folder.
@@ -30,10 +32,7 @@ impl Folder {
     pub fn open(path: Option<&Path>) -> Result<Arc<Self>> {
         let path = match path {
             Some(path) => path.to_owned(),
-            None => default_folder(
-                std::env::var_os("XDG_STATE_HOME").map(PathBuf::from),
-                std::env::var_os("HOME").map(PathBuf::from),
-            )?,
+            None => default_folder()?,
         };
         create_private(&path)?;
         let path = path
@@ -78,16 +77,10 @@ impl Folder {
     }
 }
 
-fn default_folder(state: Option<PathBuf>, home: Option<PathBuf>) -> Result<PathBuf> {
-    // The specification says to ignore relative paths.
-    let state = state.filter(|path| path.is_absolute());
-    let home = home
-        .filter(|path| path.is_absolute())
-        .map(|home| home.join(".local/state"));
-    match state.or(home) {
-        Some(base) => Ok(base.join("rat/dev")),
-        None => bail!("there is no default folder, because HOME is not set; name one with --dir"),
-    }
+fn default_folder() -> Result<PathBuf> {
+    let base = state_folder::find()
+        .context("there is no default folder, because HOME is not set; name one with --dir")?;
+    Ok(base.join("rat/dev"))
 }
 
 /// Creates a folder that only its user can enter, and its parents as usual.
@@ -169,19 +162,6 @@ fn fits(folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_default_folder_follows_the_base_directory_specification() {
-        let path = |text: &str| Some(PathBuf::from(text));
-        let shown = |state, home| default_folder(state, home).map(|p| p.display().to_string());
-        assert_eq!(shown(path("/s"), path("/h")).unwrap(), "/s/rat/dev");
-        assert_eq!(
-            shown(path("relative"), path("/h")).unwrap(),
-            "/h/.local/state/rat/dev"
-        );
-        assert_eq!(shown(None, path("/h")).unwrap(), "/h/.local/state/rat/dev");
-        assert!(shown(None, None).is_err());
-    }
 
     #[test]
     fn a_folder_is_used_by_one_at_a_time() {

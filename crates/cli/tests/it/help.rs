@@ -15,6 +15,9 @@ fn the_help_names_every_command_and_the_exit_codes() {
 
         Commands:
           dev          Start ratd, rat-runner and ratq on this machine, and watch over them
+          login        Log in with the login provider of a server
+          logout       Forget the login at a server, and have the provider forget it
+          whoami       Show who the server takes the caller for
           apply        Make the server's pipelines equal to a project folder
           run          Run pipelines, in the order in which they depend on each other
           runs         List runs, newest first
@@ -46,11 +49,12 @@ fn the_help_names_every_command_and_the_exit_codes() {
         Global options:
               --server <URL>         Where ratd is: http://host:port, https://host:port or unix:/path [env:
                                      RAT_URL] [default: http://127.0.0.1:8080]
-              --api-key-file <FILE>  File that holds the API key [env: RAT_API_KEY_FILE]
+              --api-key-file <FILE>  File that holds the API key, instead of a login [env: RAT_API_KEY_FILE]
               --no-progress          Plain lines instead of progress bars
 
         Examples:
           rat dev                                  in another terminal
+          rat login                                where ratd asks who is calling
           rat apply examples/shop
           rat run --all --namespace shop
           rat query 'SELECT * FROM shop.silver.daily'
@@ -85,7 +89,7 @@ fn the_help_of_apply_shows_the_layout() {
         Global options:
               --server <URL>         Where ratd is: http://host:port, https://host:port or unix:/path [env:
                                      RAT_URL] [default: http://127.0.0.1:8080]
-              --api-key-file <FILE>  File that holds the API key [env: RAT_API_KEY_FILE]
+              --api-key-file <FILE>  File that holds the API key, instead of a login [env: RAT_API_KEY_FILE]
               --no-progress          Plain lines instead of progress bars
 
         A project is laid out as
@@ -128,7 +132,7 @@ fn the_help_of_dev_says_what_it_does() {
         Global options:
               --server <URL>         Where ratd is: http://host:port, https://host:port or unix:/path [env:
                                      RAT_URL] [default: http://127.0.0.1:8080]
-              --api-key-file <FILE>  File that holds the API key [env: RAT_API_KEY_FILE]
+              --api-key-file <FILE>  File that holds the API key, instead of a login [env: RAT_API_KEY_FILE]
               --no-progress          Plain lines instead of progress bars
 
         The folder holds everything: rat.yaml, the database, the lake, the sockets and, under log/, the
@@ -151,6 +155,9 @@ fn the_help_of_dev_says_what_it_does() {
 fn every_command_has_an_example() {
     let commands = [
         "dev",
+        "login",
+        "logout",
+        "whoami",
         "apply",
         "run",
         "runs",

@@ -8,6 +8,7 @@ mod dev;
 mod examples;
 mod help;
 mod https;
+mod login;
 mod output;
 mod query;
 mod run;

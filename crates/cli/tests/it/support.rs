@@ -17,6 +17,8 @@ pub(crate) fn rat() -> Command {
     }
     command
         .env("NO_COLOR", "1")
+        // Nobody is logged in.
+        .env("XDG_STATE_HOME", "/nowhere/state")
         .env_remove("RAT_LOG")
         .stdin(Stdio::null());
     command

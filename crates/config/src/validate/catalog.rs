@@ -116,7 +116,7 @@ fn warn_if_open(uri: &Url, access: &CatalogAccess, check: &mut Checker) {
     }
 }
 
-fn is_exposed(uri: &Url) -> bool {
+pub(super) fn is_exposed(uri: &Url) -> bool {
     let is_local = match uri.host() {
         Some(Host::Domain(name)) => is_loopback(name),
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -126,13 +126,13 @@ fn is_exposed(uri: &Url) -> bool {
     uri.scheme() == "http" && !is_local
 }
 
-fn rest_uri(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "must be a URL such as https://catalog.example.org")?;
+pub(super) fn rest_uri(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "must be a URL such as https://host.example.org")?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err("must be an http:// or https:// URL");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user or a password; use token_file or client_secret_file");
+        return Err("must not hold a user or a password");
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("must not have a query or a fragment");

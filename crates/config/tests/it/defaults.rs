@@ -29,6 +29,14 @@ fn the_community_defaults_are_these() {
         auth:
           api_key_file: null
           token_cache: 1m
+          admin_roles:
+          - admin
+          - /admin
+          login_issuer: null
+          login_client_id: rat-cli
+          login_scopes:
+          - profile
+          - email
         database:
           url: sqlite:/var/lib/rat/rat.db
           max_connections: 10

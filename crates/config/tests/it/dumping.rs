@@ -52,6 +52,14 @@ fn every_value_is_shown_and_no_secret() {
         auth:
           api_key_file: api-key
           token_cache: 1m
+          admin_roles:
+          - admin
+          - /admin
+          login_issuer: null
+          login_client_id: rat-cli
+          login_scopes:
+          - profile
+          - email
         database:
           url_file: /etc/rat/database-url
           max_connections: 10

@@ -66,15 +66,15 @@ fn the_root_example_holds_the_defaults() {
 fn the_commented_out_settings_of_the_root_example_are_right() {
     // Taken in all at once, they collide in exactly these points.
     expect![[r#"
-        rat.yaml:54:13: database.url_file: must not be given together with url
-        rat.yaml:68:8: catalog.uri: is only used with `type: rest`
-        rat.yaml:69:14: catalog.warehouse: is only used with `type: rest`
-        rat.yaml:71:15: catalog.token_file: is only used with `type: rest`
-        rat.yaml:74:14: catalog.client_id: is only used with `type: rest`
-        rat.yaml:75:23: catalog.client_secret_file: is only used with `type: rest`
-        rat.yaml:76:14: catalog.token_uri: is only used with `type: rest`
-        rat.yaml:77:10: catalog.scope: is only used with `type: rest`
-        rat.yaml:79:12: catalog.ca_file: is only used with `type: rest`
+        rat.yaml:62:13: database.url_file: must not be given together with url
+        rat.yaml:76:8: catalog.uri: is only used with `type: rest`
+        rat.yaml:77:14: catalog.warehouse: is only used with `type: rest`
+        rat.yaml:79:15: catalog.token_file: is only used with `type: rest`
+        rat.yaml:82:14: catalog.client_id: is only used with `type: rest`
+        rat.yaml:83:23: catalog.client_secret_file: is only used with `type: rest`
+        rat.yaml:84:14: catalog.token_uri: is only used with `type: rest`
+        rat.yaml:85:10: catalog.scope: is only used with `type: rest`
+        rat.yaml:87:12: catalog.ca_file: is only used with `type: rest`
     "#]]
     .assert_eq(&problems(&example_uncommented()));
     let without = |text: &str, line: &str| {

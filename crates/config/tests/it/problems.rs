@@ -107,7 +107,7 @@ server:
   header_timeout: 0s
   shutdown_timeout: 400days
   trusted_proxies: [10.0.0.1/8]
-auth: {api_key_file: ../key, token_cache: 1h}
+auth: {api_key_file: ../key, token_cache: 1h, admin_roles: [a, ''], login_issuer: 'http://u:p@x', login_client_id: a b, login_scopes: ['']}
 database: {url: mysql://root:hunter2@db/x, max_connections: 0}
 storage: {url: s3://bucket}
 runner:
@@ -136,6 +136,10 @@ log: {level: warning, format: xml}
             rat.yaml:11:21: server.trusted_proxies[0]: must be 10.0.0.0/8 (no bits beyond the prefix), not "10.0.0.1/8"
             rat.yaml:12:22: auth.api_key_file: must be an absolute path, or a bare name that is looked up in $CREDENTIALS_DIRECTORY
             rat.yaml:12:43: auth.token_cache: must be 1m at most, or off, not 1h
+            rat.yaml:12:64: auth.admin_roles[1]: must be the name of a role
+            rat.yaml:12:83: auth.login_issuer: must not hold a user or a password
+            rat.yaml:12:116: auth.login_client_id: must be one word
+            rat.yaml:12:136: auth.login_scopes[0]: must be one word
             rat.yaml:13:17: database.url: must be sqlite:/path or postgres://user@host:port/name
             rat.yaml:13:61: database.max_connections: must be a whole number from 1 to 1000, not 0
             rat.yaml:14:16: storage.url: s3:// is not supported by this version; use file:///path
@@ -269,7 +273,7 @@ fn an_external_catalog_has_an_address_and_one_sort_of_credentials() {
           token_uri: 'https://u:p@h'}\n",
         expect![[r#"
             rat.yaml:1:28: catalog.uri: must not have a query or a fragment
-            rat.yaml:2:22: catalog.token_uri: must not hold a user or a password; use token_file or client_secret_file
+            rat.yaml:2:22: catalog.token_uri: must not hold a user or a password
         "#]],
     );
 }

@@ -1,8 +1,10 @@
 //! A real Keycloak with the realm of the example.
 //!
-//! It takes its time to start, so that one test goes through everything with it. `cargo xtask test`
+//! It takes its time to start, so that one test goes through everything with it: the plugin alone,
+//! then with ratd and `rat`, which have to be built (`cargo xtask test` does). `cargo xtask test`
 //! downloads it; RAT_TEST_KEYCLOAK names the unpacked distribution.
 
+mod logins;
 mod server;
 
 use std::path::Path;
@@ -10,28 +12,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::Plugin;
+use crate::stack::Stack;
+use crate::support::{Plugin, prerequisite};
 use server::{Keycloak, Realm};
 
 /// Two starts of Keycloak on a small machine that does something else besides, and a bit.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// Where Keycloak is, or `None` after saying that the test is left out.
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-fn distribution() -> Option<std::path::PathBuf> {
-    if let Some(path) = std::env::var_os("RAT_TEST_KEYCLOAK") {
-        return Some(path.into());
-    }
-    assert!(
-        std::env::var_os("RAT_REQUIRE_ALL").is_none(),
-        "RAT_TEST_KEYCLOAK names no Keycloak"
-    );
-    eprintln!("SKIPPED: logins with Keycloak: RAT_TEST_KEYCLOAK is not set");
-    None
-}
-
-async fn plugin(keycloak: &Keycloak, more: Value) -> Plugin {
-    let mut config = json!({
+fn config(keycloak: &Keycloak) -> Value {
+    json!({
         "keycloak_url": keycloak.url(),
         "realm": "rat",
         "client_id": "rat-api",
@@ -39,7 +28,11 @@ async fn plugin(keycloak: &Keycloak, more: Value) -> Plugin {
         "prefetch_interval": "100ms",
         "retry_interval": "100ms",
         "refresh_interval": "1s",
-    });
+    })
+}
+
+async fn plugin(keycloak: &Keycloak, more: Value) -> Plugin {
+    let mut config = config(keycloak);
     for (key, value) in more.as_object().unwrap() {
         config[key] = value.clone();
     }
@@ -48,7 +41,7 @@ async fn plugin(keycloak: &Keycloak, more: Value) -> Plugin {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keycloak_says_who_somebody_is() {
-    let Some(distribution) = distribution() else {
+    let Some(distribution) = prerequisite("RAT_TEST_KEYCLOAK", "logins with Keycloak") else {
         return;
     };
     let everything = goes_through_everything(&distribution);
@@ -65,6 +58,9 @@ async fn goes_through_everything(distribution: &Path) {
     let plugin_in_time = plugin(&keycloak, json!({})).await;
     let message = plugin_in_time.becomes("down").await;
     assert!(!message.is_empty());
+    let issuer = format!("{}/realms/rat", keycloak.url());
+    let stack = Stack::start(&issuer, &config(&keycloak)).await;
+    logins::nobody_yet(&stack).await;
     keycloak.start();
     keycloak.is_ready().await;
     plugin_in_time.becomes("healthy").await;
@@ -72,8 +68,10 @@ async fn goes_through_everything(distribution: &Path) {
 
     names_users(&plugin_in_time, &rat).await;
     refuses_what_is_not_ours(&keycloak, &plugin_in_time, &rat).await;
+    logins::ratd_knows_users(&stack, &rat).await;
+    logins::people_log_in(&stack, &keycloak).await;
     follows_a_new_key(&keycloak, &plugin_in_time, &rat).await;
-    survives_a_restart(&mut keycloak, &plugin_in_time, &rat).await;
+    survives_a_restart(&mut keycloak, &plugin_in_time, &stack, &rat).await;
 }
 
 async fn names_users(plugin: &Plugin, rat: &Realm) {
@@ -141,15 +139,17 @@ async fn follows_a_new_key(keycloak: &Keycloak, plugin: &Plugin, rat: &Realm) {
     plugin.accepts(&new).await;
 }
 
-async fn survives_a_restart(keycloak: &mut Keycloak, plugin: &Plugin, rat: &Realm) {
+async fn survives_a_restart(keycloak: &mut Keycloak, plugin: &Plugin, stack: &Stack, rat: &Realm) {
     let token = rat.password("rat-cli", "guest").await;
     keycloak.stop();
     let message = plugin.becomes("degraded").await;
     assert!(message.starts_with("the keys are "), "{message}");
     plugin.accepts(&token).await;
+    logins::works_without_keycloak(stack, &token).await;
     keycloak.start();
     keycloak.is_ready().await;
     plugin.becomes("healthy").await;
+    stack.plugin_is("healthy").await;
     plugin.accepts(&token).await;
     plugin
         .accepts(&rat.password("rat-cli", "guest").await)

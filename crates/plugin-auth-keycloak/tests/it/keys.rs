@@ -41,6 +41,18 @@ async fn after_the_interval_it_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_look_for_a_key_that_fails_is_repeated_at_the_short_interval() {
+    let (provider, pair, plugin) = usual(json!({"refresh_interval": "1h"})).await;
+    provider.now_serves(Answer::Status(503));
+    let header = r#"{"alg":"RS256","kid":"two"}"#;
+    plugin.refuses(&pair.sign_text(header, "{}")).await;
+    plugin.becomes("degraded").await;
+    provider.now_serves(set(&[pair.jwk("one"), Pair::other_rsa().jwk("two")]));
+    plugin.becomes("healthy").await;
+    plugin.accepts(&signed_by_two(&provider)).await;
+}
+
+#[tokio::test]
 async fn a_dropped_key_is_dropped() {
     let (provider, pair, plugin) = usual(json!({"refresh_interval": "50ms"})).await;
     let old = pair.token(&provider.claims());

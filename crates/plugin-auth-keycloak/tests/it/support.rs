@@ -1,5 +1,6 @@
 //! A provider whose every answer is the test's, and tokens with every byte the test's.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +26,20 @@ use ring::signature::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
+
+/// What a test needs that not every machine has, or `None` after saying that it is left out.
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+pub(crate) fn prerequisite(variable: &str, tests: &str) -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
+        return Some(path.into());
+    }
+    assert!(
+        std::env::var_os("RAT_REQUIRE_ALL").is_none(),
+        "{variable} is not set, for {tests}"
+    );
+    eprintln!("SKIPPED: {tests}: {variable} is not set");
+    None
+}
 
 /// No test waits longer than this for anything.
 const LIMIT: Duration = Duration::from_secs(20);

@@ -33,6 +33,7 @@ pub(crate) struct AuthSlot {
     cell: Arc<Cell>,
     builtin: Builtin,
     cache: Option<TokenCache>,
+    admin_roles: Vec<String>,
     metrics: Metrics,
 }
 
@@ -49,12 +50,14 @@ impl AuthSlot {
         cell: Arc<Cell>,
         builtin: Arc<dyn Authenticator>,
         cache: Option<TokenCache>,
+        admin_roles: Vec<String>,
         metrics: Metrics,
     ) -> Self {
         Self {
             cell,
             builtin: Builtin(builtin),
             cache,
+            admin_roles,
             metrics,
         }
     }
@@ -165,7 +168,9 @@ impl AuthSlot {
         match plugin.call::<AuthorizeResponse>(AUTHORIZE, &request).await {
             Ok(answer) if answer.allowed => Ok(()),
             Ok(answer) => Err(denied(&answer.reason)),
-            Err(error) if error.cause.is_unimplemented() => permission.of_administrators(identity),
+            Err(error) if error.cause.is_unimplemented() => {
+                permission.of_administrators(identity, &self.admin_roles)
+            }
             Err(error) => match &error.cause {
                 Cause::Answered {
                     code: Code::PermissionDenied | Code::Unauthenticated,

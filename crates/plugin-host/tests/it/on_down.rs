@@ -7,6 +7,7 @@ use rat_api::{
     Resource, SlotError,
 };
 use rat_config::{OnDown, Slot};
+use rat_plugin_host::Options;
 use rat_types::{Identity, RunId};
 
 use crate::executor::request;
@@ -164,6 +165,32 @@ async fn an_api_key_opens_nothing_while_the_plugin_is_denied_and_suffices_where_
 }
 
 #[tokio::test]
+async fn the_settings_say_which_roles_are_administrators() {
+    let options = Options {
+        admin_roles: vec!["/platform".to_owned()],
+        ..fast()
+    };
+    let rig = Rig::with(options).await;
+    let socket = rig.socket("auth.sock");
+    let _server = Served::unix(&socket, &Script::new());
+    let with_role = |role: &str| Identity {
+        roles: vec![role.to_owned()],
+        ..user("ada")
+    };
+    let may = async |who: &Identity| rig.auth.authorize(who, Permission::AuditRead).await;
+    // Who presents the API key is one all the same.
+    assert!(may(&Identity::api_key()).await.is_ok());
+    rig.load(&one(Slot::Auth, &socket, "")).await;
+    rig.until(Slot::Auth, Holder::Plugin).await;
+    assert!(may(&with_role("/platform")).await.is_ok());
+    let denied = may(&with_role("admin")).await.unwrap_err();
+    assert!(
+        matches!(&denied, AccessError::Denied { reason, .. } if reason == "needs the role /platform"),
+        "{denied:?}"
+    );
+}
+
+#[tokio::test]
 async fn permissions_of_the_platform_are_the_plugins_to_give_where_it_can() {
     let rig = Rig::new().await;
     let socket = rig.socket("auth.sock");
@@ -176,6 +203,16 @@ async fn permissions_of_the_platform_are_the_plugins_to_give_where_it_can() {
     // It does not know the method: the role decides.
     assert!(may(&admin).await.is_ok());
     assert!(matches!(may(&ada).await, Err(AccessError::Denied { .. })));
+    // As Keycloak's groups are called; only the whole name counts.
+    let with_role = |role: &str| Identity {
+        roles: vec!["/demo:analyst".to_owned(), role.to_owned()],
+        ..user("ada")
+    };
+    assert!(may(&with_role("/admin")).await.is_ok());
+    for role in ["/Admin", "/x/admin", "/admin/x", "admins", ""] {
+        let denied = may(&with_role(role)).await;
+        assert!(matches!(denied, Err(AccessError::Denied { .. })), "{role}");
+    }
     *script.authorize.lock().unwrap() = Ok(true);
     assert!(may(&ada).await.is_ok());
     *script.authorize.lock().unwrap() = Ok(false);

@@ -44,6 +44,7 @@ fn options(settings: &Settings) -> Options {
         health_timeout: health.timeout,
         probe_interval: health.probe_interval,
         token_cache: settings.auth.token_cache,
+        admin_roles: settings.auth.admin_roles.clone(),
         ..Options::default()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Machines differ and are noisy: each figure stands beside a baseline measured in the same run.
 
+mod auth;
 mod figures;
 mod page;
 mod plugins;
@@ -30,6 +31,8 @@ enum Subject {
     Runs(runs::RunsArguments),
     /// What an auth plugin costs a request, with a cold token cache and with a warm one.
     Plugins(plugins::PluginsArguments),
+    /// What validating a token costs auth-keycloak, beside the bare verification of its signature.
+    Auth(auth::AuthArguments),
 }
 
 fn main() -> Result<()> {
@@ -42,5 +45,6 @@ fn main() -> Result<()> {
             runtime.block_on(runs::bench(&arguments))
         }
         Subject::Plugins(arguments) => plugins::bench(&arguments),
+        Subject::Auth(arguments) => auth::bench(&arguments),
     }
 }

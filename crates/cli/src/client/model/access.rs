@@ -1,9 +1,10 @@
-//! Plugins, grants and the audit log.
+//! Callers, plugins, grants and the audit log.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::Page;
+use crate::output::printable;
 
 page!(
     /// `GET /plugins`.
@@ -21,6 +22,41 @@ page!(
     /// `GET /audit`.
     AuditList, entries: AuditEntry
 );
+
+/// `GET /api/v1/me`: who is calling.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Me {
+    /// The user's id, which owners and grants name.
+    #[serde(deserialize_with = "printable::deserialize")]
+    pub user_id: String,
+    /// The e-mail address, or nothing.
+    #[serde(default, deserialize_with = "printable::deserialize")]
+    pub email: String,
+    /// How people call the user.
+    #[serde(default, deserialize_with = "printable::deserialize")]
+    pub display_name: String,
+    /// The roles.
+    #[serde(default)]
+    pub roles: Vec<String>,
+}
+
+/// Of `GET /features`, what a login needs.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Features {
+    /// Where people log in, if ratd says it.
+    pub login: Option<Place>,
+}
+
+/// Where people log in.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Place {
+    /// The provider.
+    pub issuer: String,
+    /// The client that `rat` is to it.
+    pub client_id: String,
+    /// What is to be asked for.
+    pub scopes: Vec<String>,
+}
 
 /// A plugin.
 #[derive(Debug, Clone, Deserialize)]

@@ -119,6 +119,20 @@ impl Keycloak {
         self.send(request.json(change)).await;
     }
 
+    /// How many logins a user has.
+    pub(crate) async fn sessions(&self, user: &str) -> usize {
+        let users = format!("{}/admin/realms/rat/users", self.url());
+        let found = self
+            .http
+            .get(&users)
+            .query(&[("username", user), ("exact", "true")]);
+        let found: Vec<Value> = self.send(found).await.json().await.unwrap();
+        let id = found[0]["id"].as_str().unwrap();
+        let sessions = self.http.get(format!("{users}/{id}/sessions"));
+        let sessions: Vec<Value> = self.send(sessions).await.json().await.unwrap();
+        sessions.len()
+    }
+
     /// A key that comes before the one that there is.
     pub(crate) async fn add_key(&self) {
         let realm = self.http.get(format!("{}/admin/realms/rat", self.url()));
