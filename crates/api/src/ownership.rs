@@ -20,29 +20,34 @@ pub(crate) async fn give(
     to: &str,
 ) -> Result<(), Fault> {
     require(state, resource).await?;
-    let from = state.enforcement.owner_of(resource).await?;
-    if from == to {
+    if state.enforcement.owner_of(resource).await? == to {
         return Ok(());
     }
     access.check(resource, Action::Share).await?;
-    give_away(state, access, resource, from, to).await
+    give_away(state, access, resource, None, to).await.map(drop)
 }
 
-/// Makes `to` the owner of `resource`, which was `from`'s. That the caller may do that was
-/// checked.
+/// Makes `to` the owner of `resource`; false where it is no longer `giver`'s, if one is named. That
+/// the caller may do that was checked.
 ///
-/// # Errors
-/// [`rat_store::Error::OwnerChanged`] where somebody else was faster.
+/// One at a time, so that the sharing plugin hears of owners in the order in which they are stored.
 pub(crate) async fn give_away(
     state: &AppState,
     access: &Access,
     resource: &Resource,
-    from: String,
+    giver: Option<&str>,
     to: &str,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
+    let _transfer = state.memory.transfers.lock().await;
+    let from = state.enforcement.owner_of(resource).await?;
+    // What was given to somebody else meanwhile is not the giver's to give.
+    if giver.is_some_and(|giver| giver != from) {
+        return Ok(false);
+    }
     let owned = resource.clone().owned_by(from);
     tell(state, access, &owned, to).await?;
-    store(state, &owned, to).await
+    store(state, &owned, to).await?;
+    Ok(true)
 }
 
 /// Tells the sharing plugin, where there is one.

@@ -144,6 +144,8 @@ pub(crate) struct Memory {
     pub(crate) references: References,
     pub(crate) streams: Streams,
     pub(crate) upload_locks: PathLocks,
+    /// Held while something gets another owner.
+    pub(crate) transfers: tokio::sync::Mutex<()>,
 }
 
 impl AppState {

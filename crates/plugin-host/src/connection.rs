@@ -122,7 +122,8 @@ impl Connection {
             Some(replica) => Arc::clone(replica),
             None => {
                 let (wire, greeter) = (Arc::clone(&self.wire), Arc::clone(&self.greeter));
-                Arc::new(Replica::new(endpoint, wire, greeter))
+                let wake = Arc::clone(&self.trouble);
+                Arc::new(Replica::new(endpoint, wire, greeter, wake))
             }
         }
     }

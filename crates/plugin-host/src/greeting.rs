@@ -97,10 +97,11 @@ impl Greeter {
                 code: Code::InvalidArgument,
                 message,
             } => Ok(Some(message)),
-            Cause::Answered { .. } => Ok(Some(cause.to_string())),
             // The connection has ended.
             Cause::Refused(_) | Cause::Broken(_) => Err(cause),
-            // Nothing of this connection was used yet: whoever waits for it was not heard.
+            Cause::Unreachable(message) => Err(Cause::Unreachable(message)),
+            // Perhaps it will take it another time. Nothing of this connection was used yet:
+            // whoever waits for it was not heard.
             cause => Err(Cause::Unreachable(format!("Configure: {cause}"))),
         }
     }

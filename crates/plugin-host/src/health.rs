@@ -191,6 +191,9 @@ async fn probe(
     replica: &Replica,
     options: &Options,
 ) -> Result<(HealthCheckResponse, Arc<Live>), Cause> {
+    if let Some(before) = Instant::now().checked_sub(options.health_interval) {
+        replica.forget_refusal(before);
+    }
     let live = replica.live().await?;
     if let Some(message) = &live.greeting.refused {
         return Err(Cause::Misconfigured(message.clone()));

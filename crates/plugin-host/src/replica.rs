@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 
 use crate::call::{Cause, Method};
@@ -26,6 +26,8 @@ const TRIES: usize = 3;
 pub(crate) struct Live {
     pub(crate) session: Session,
     pub(crate) greeting: Greeting,
+    /// When that was.
+    pub(crate) at: Instant,
 }
 
 #[derive(Debug)]
@@ -38,11 +40,19 @@ pub(crate) struct Replica {
     connecting: Mutex<Option<(Instant, Cause)>>,
     /// Whether calls go here: the last check found it well, and none has failed since.
     serving: AtomicBool,
+    /// Asks for a check: another process may answer on a new connection.
+    wake: Arc<Notify>,
 }
 
 impl Replica {
-    pub(crate) fn new(endpoint: Endpoint, wire: Arc<Wire>, greeter: Arc<Greeter>) -> Self {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        wire: Arc<Wire>,
+        greeter: Arc<Greeter>,
+        wake: Arc<Notify>,
+    ) -> Self {
         Self {
+            wake,
             endpoint,
             wire,
             greeter,
@@ -80,8 +90,12 @@ impl Replica {
         match self.connect().await {
             Ok(live) => {
                 let live = Arc::new(live);
-                self.live.store(Some(Arc::clone(&live)));
+                let before = self.live.swap(Some(Arc::clone(&live)));
                 *failed = None;
+                // A check that makes the connection itself finds the same.
+                if before.is_none_or(|before| before.greeting != live.greeting) {
+                    self.wake.notify_one();
+                }
                 Ok(live)
             }
             Err(cause) => {
@@ -122,7 +136,22 @@ impl Replica {
     async fn open(&self) -> Result<Live, Cause> {
         let session = Session::open(&self.wire, &self.endpoint).await?;
         let greeting = self.greeter.greet(&session).await?;
-        Ok(Live { session, greeting })
+        let at = Instant::now();
+        Ok(Live {
+            session,
+            greeting,
+            at,
+        })
+    }
+
+    /// Gives the connection up on which the plugin refused its configuration, if it was `before`
+    /// then: the next one begins with it again.
+    pub(crate) fn forget_refusal(&self, before: Instant) {
+        let live = self.live.load();
+        let is_refusal = |live: &Arc<Live>| live.greeting.refused.is_some() && live.at <= before;
+        if live.as_ref().is_some_and(is_refusal) {
+            self.hang_up();
+        }
     }
 
     /// Gives the connection up: what was asked on it last was not answered in time.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use rat_config::{Address, PluginAddress};
+use tokio::net::TcpStream;
 
 use crate::dial::Endpoint;
 
@@ -38,6 +39,11 @@ impl Resolve for SystemResolver {
 
 /// Replicas that a name is taken to have, at most.
 const MOST: usize = 64;
+
+/// A name of this machine alone.
+const LOCALHOST: &str = "localhost";
+/// How long a port of it may take to be open.
+const TRY: Duration = Duration::from_millis(200);
 
 type Lookup = Shared<BoxFuture<'static, Result<Vec<SocketAddr>, String>>>;
 
@@ -103,6 +109,7 @@ impl Target {
         let found: BTreeSet<Endpoint> = found.into_iter().map(Endpoint::Tcp).collect();
         match found.is_empty() {
             true => Err(format!("the name {host} has no address")),
+            false if host == LOCALHOST => Ok(one_of_loopback(found.into_iter().collect()).await),
             false => Ok(found.into_iter().take(MOST).collect()),
         }
     }
@@ -127,6 +134,22 @@ impl Target {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// `localhost` is 127.0.0.1 and ::1, and a plugin listens on one of them: they are two ways to one
+/// replica, of which the first is taken that is open.
+async fn one_of_loopback(endpoints: Vec<Endpoint>) -> Vec<Endpoint> {
+    for endpoint in &endpoints {
+        let Endpoint::Tcp(address) = endpoint else {
+            continue;
+        };
+        let tried = tokio::time::timeout(TRY, TcpStream::connect(address));
+        if let Ok(Ok(_)) = tried.await {
+            return vec![endpoint.clone()];
+        }
+    }
+    // Nobody is there yet; looked up again until somebody is.
+    endpoints.into_iter().take(1).collect()
 }
 
 #[cfg(test)]
@@ -173,5 +196,42 @@ mod tests {
             assert_eq!(found[0].to_string(), endpoint);
         }
         assert_eq!(resolver.0.load(Ordering::SeqCst), 0);
+    }
+
+    struct Both;
+
+    impl Resolve for Both {
+        fn resolve(&self, _: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+            let both = [[127, 0, 0, 1], [127, 0, 0, 2]].map(|ip| SocketAddr::from((ip, port)));
+            std::future::ready(Ok(both.to_vec())).boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn localhost_is_one_replica_wherever_it_listens() {
+        let listener = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for (host, expected) in [
+            ("localhost", vec!["127.0.0.2"]),
+            ("x", vec!["127.0.0.1", "127.0.0.2"]),
+        ] {
+            let address = format!("{host}:{port}").parse().unwrap();
+            let target = Target::new(&address, Arc::new(Both));
+            let found = target.endpoints(Duration::from_secs(5)).await.unwrap();
+            let expected: Vec<_> = expected.iter().map(|ip| format!("{ip}:{port}")).collect();
+            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, expected);
+        }
+        drop(listener);
+        let address = format!("localhost:{port}").parse().unwrap();
+        let target = Target::new(&address, Arc::new(Both));
+        assert_eq!(
+            target
+                .endpoints(Duration::from_secs(5))
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
     }
 }

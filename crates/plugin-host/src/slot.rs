@@ -99,6 +99,10 @@ impl Cell {
     /// As [`load`](Self::load), but where the plugin was not asked yet, after that: callers that
     /// waited for ratd to start are not to find a plugin missing that is there.
     pub(crate) async fn settled(&self) -> Arc<Standing> {
+        let standing = self.standing.load_full();
+        if !standing.is_unasked() {
+            return standing;
+        }
         let mut changes = self.changes.subscribe();
         let asked = async {
             // An error would mean that the slot is gone, and with it who asks.

@@ -7,10 +7,11 @@
 mod warm_pool;
 
 use async_trait::async_trait;
+use chrono::Utc;
 use futures::stream::BoxStream;
 use rat_proto::convert;
 use rat_proto::runner::v1::RunOutcome as WireOutcome;
-use rat_types::{Kind, LogEntry, RunId, RunOutcome, RunRequest, RunState};
+use rat_types::{Kind, LogEntry, RunFailure, RunId, RunOutcome, RunRequest, RunState};
 use tonic::Code;
 
 pub use warm_pool::WarmPoolExecutor;
@@ -29,7 +30,8 @@ pub enum Progress {
 
 impl Progress {
     /// What an executor behind gRPC answered. The state is read by the caller: it is the part of
-    /// the answer that both contracts have in common.
+    /// the answer that both contracts have in common. A run whose end comes without an outcome has
+    /// failed: nobody knows what there is to publish.
     ///
     /// # Errors
     /// The outcome does not fit the contract, or the state.
@@ -38,10 +40,35 @@ impl Progress {
         state: RunState,
         outcome: Option<WireOutcome>,
     ) -> Result<Self, convert::Error> {
-        match state.is_terminal() {
-            true => Ok(Self::Ended(convert::outcome(run, state, outcome)?)),
-            false => Ok(Self::Active(state)),
+        if !state.is_terminal() {
+            return Ok(Self::Active(state));
         }
+        let Some(outcome) = outcome else {
+            let failure = (state != RunState::Cancelled).then(|| {
+                let message = format!("the executor says that the run has {state}, and no more");
+                RunFailure::new("EXECUTOR_FAILED", message)
+            });
+            return Ok(Self::Ended(without_result(run, failure)));
+        };
+        Ok(Self::Ended(convert::outcome(run, state, Some(outcome))?))
+    }
+}
+
+/// The outcome of a run of which nothing more is known: cancelled, unless there is a failure.
+pub(crate) fn without_result(run_id: RunId, failure: Option<RunFailure>) -> RunOutcome {
+    RunOutcome {
+        run_id,
+        state: match failure {
+            Some(_) => RunState::Failed,
+            None => RunState::Cancelled,
+        },
+        failure,
+        rows_written: 0,
+        bytes_written: 0,
+        snapshot_id: None,
+        phases: Vec::new(),
+        quality: Vec::new(),
+        finished_at: Utc::now(),
     }
 }
 
@@ -166,5 +193,34 @@ impl Error {
             Self::Interrupted { .. } => "EXECUTOR_INTERRUPTED",
             Self::Rejected { .. } => "EXECUTOR_REJECTED",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_ends_with_its_state_even_where_nothing_else_is_said() {
+        let run = RunId::new_at(Utc::now());
+        let ended = |state, outcome| match Progress::read(run, state, outcome).unwrap() {
+            Progress::Ended(outcome) => outcome,
+            Progress::Active(state) => panic!("{state}"),
+        };
+        for state in [RunState::Failed, RunState::Succeeded] {
+            let outcome = ended(state, None);
+            assert_eq!(outcome.state, RunState::Failed);
+            assert_eq!(outcome.failure.unwrap().code, "EXECUTOR_FAILED");
+        }
+        let cancelled = ended(RunState::Cancelled, None);
+        assert_eq!(
+            (cancelled.state, cancelled.failure),
+            (RunState::Cancelled, None)
+        );
+        // Without a time: it has ended by now.
+        let outcome = ended(RunState::Succeeded, Some(WireOutcome::default()));
+        assert_eq!(outcome.state, RunState::Succeeded);
+        let active = Progress::read(run, RunState::Running, None).unwrap();
+        assert_eq!(active, Progress::Active(RunState::Running));
     }
 }

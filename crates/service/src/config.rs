@@ -102,7 +102,8 @@ pub fn check(path: &Path) -> Result<Settings, Error> {
     )?)
 }
 
-fn file(named: Option<&Path>) -> Option<PathBuf> {
+/// Which file [`load`] reads; `None` where there is none and the defaults are taken.
+pub fn file(named: Option<&Path>) -> Option<PathBuf> {
     if let Some(path) = named {
         return Some(path.to_owned());
     }

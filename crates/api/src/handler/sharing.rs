@@ -280,12 +280,10 @@ pub(crate) async fn transfer(
     let mut transferred = Vec::new();
     for resource in resources {
         ownership::require(&state, &resource).await?;
-        let from = state.enforcement.owner_of(&resource).await?;
-        // What was given to somebody else meanwhile is not the giver's to give.
-        if giver.as_ref().is_some_and(|giver| *giver != from) {
+        let giver = giver.as_deref();
+        if !ownership::give_away(&state, &access, &resource, giver, &body.to).await? {
             continue;
         }
-        ownership::give_away(&state, &access, &resource, from, &body.to).await?;
         transferred.push(Moved {
             resource_type: resource.kind.as_str(),
             resource_id: resource.id,

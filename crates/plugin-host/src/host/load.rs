@@ -13,7 +13,7 @@ use rat_config::{Address, Plugin as Config, PluginAddress, Slot};
 use rat_service::ErrorChain;
 use rat_store::NewPlugin;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Configured, Host, Inner};
 use crate::call::Who;
@@ -63,7 +63,14 @@ impl Inner {
         for (slot, config) in &wanted {
             let name = config.name.to_string();
             match loaded.get(slot) {
-                Some(plugin) if plugin.config == *config => reloaded.unchanged.push(name),
+                Some(plugin) if plugin.config == *config => {
+                    // It may have been mended meanwhile, and be told the same again.
+                    for replica in plugin.connection.replicas().iter() {
+                        replica.forget_refusal(Instant::now());
+                    }
+                    plugin.wake.notify_one();
+                    reloaded.unchanged.push(name);
+                }
                 Some(plugin) if plugin.who.name == name => {
                     reloaded.changed.push(name);
                     new.push(self.plugin(*slot, config));
@@ -91,6 +98,13 @@ impl Inner {
                 continue;
             }
             let old = loaded.remove(&slot);
+            if next.is_none() && old.is_some() && matches!(slot, Slot::Auth | Slot::Enforcement) {
+                let slot = slot.as_str();
+                tracing::warn!(
+                    target: "rat::plugins", slot,
+                    "the settings name no plugin for this slot any more: the built-in takes over"
+                );
+            }
             if next.is_some() || old.is_some() {
                 self.cells[&slot].fill(next.cloned());
             }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_TYPE, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -80,7 +80,8 @@ impl Session {
     }
 
     async fn dial(&self) -> Result<Sender, Cause> {
-        let io = self.wire.dial(&self.endpoint).await?;
+        let dialled = self.wire.dial(&self.endpoint).await;
+        let io = dialled.inspect_err(|_| self.over.store(true, Ordering::Release))?;
         let opened = http1::Builder::new()
             .max_buf_size(HEADERS)
             .handshake(TokioIo::new(io))
@@ -142,20 +143,31 @@ impl Session {
         let (head, body) = answer.into_parts();
         if head.status != StatusCode::OK {
             let failed = error_of(&head, &self.read(body, ERROR_BYTES).await?);
-            if stays_open(&head) {
-                self.keep(sender);
-            }
+            self.leave(&head, sender);
             return Err(failed);
         }
         if !is_kind(&head, UNARY) {
             let what = stranger(&head);
             return Err(Cause::Garbage(format!("it does not speak Connect: {what}")));
         }
-        let answer = self.read(body, self.wire.options.answer_bytes).await?;
-        if stays_open(&head) {
-            self.keep(sender);
+        if !has_end(&head) {
+            return Err(Cause::Garbage(
+                "its answer has neither a Content-Length nor chunks: a part of it would look whole"
+                    .to_owned(),
+            ));
         }
+        let answer = self.read(body, self.wire.options.answer_bytes).await?;
+        self.leave(&head, sender);
         Ok(answer)
+    }
+
+    /// After an answer. What the plugin does not take another call on is closed; whoever answers on
+    /// the next connection may be another process, which has to be configured first.
+    fn leave(&self, head: &http::response::Parts, sender: Sender) {
+        match stays_open(head) {
+            true => self.keep(sender),
+            false => self.over.store(true, Ordering::Release),
+        }
     }
 
     pub(crate) async fn stream(&self, method: Method, message: &Bytes) -> Result<Messages, Cause> {
@@ -194,6 +206,8 @@ impl Session {
         request
             .header(HOST, header(self.wire.authority.clone()))
             .header(CONTENT_TYPE, kind)
+            // Also of nothing: servers that read by it find none otherwise.
+            .header(CONTENT_LENGTH, body.len())
             .header("connect-protocol-version", "1")
             .header("user-agent", concat!("ratd/", env!("CARGO_PKG_VERSION")))
             .body(Full::new(body))
@@ -280,6 +294,12 @@ fn stays_open(head: &http::response::Parts) -> bool {
     let said = head.headers.get(CONNECTION).map(HeaderValue::as_bytes);
     let closes = said.is_some_and(|said| said.eq_ignore_ascii_case(b"close"));
     head.version == Version::HTTP_11 && !closes
+}
+
+/// Whether the end of the answer is another thing than the end of the connection.
+fn has_end(head: &http::response::Parts) -> bool {
+    let headers = &head.headers;
+    headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
 }
 
 fn is_kind(head: &http::response::Parts, kind: &str) -> bool {

@@ -101,6 +101,10 @@ impl AuthSlot {
         let answer = match answer.await {
             Ok(answer) => answer,
             Err(error) if error.cause.is_an_answer() => {
+                if error.cause.is_unimplemented() {
+                    // It is one for another slot, and refuses everybody.
+                    plugin.complain(&error);
+                }
                 tracing::debug!(target: "rat::auth", %error, "refused");
                 return Err(AuthenticationError::Refused);
             }

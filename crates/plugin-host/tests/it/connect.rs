@@ -266,3 +266,102 @@ async fn a_grpc_server_is_told_apart() {
     rig.load(&one(Slot::Auth, &socket, CONNECT)).await;
     rig.until_message(Slot::Auth, "it does not speak").await;
 }
+
+/// A plugin as somebody writes one with sockets: an answer a connection, which it then closes.
+/// What it was asked for, in order.
+fn closing(
+    socket: &Path,
+    version: &'static str,
+    with_length: bool,
+) -> std::sync::mpsc::Receiver<String> {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    let (heard, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut lines = Vec::new();
+            let mut line = String::new();
+            while stream.read_line(&mut line).unwrap_or(0) > 2 {
+                lines.push(std::mem::take(&mut line).trim_end().to_lowercase());
+            }
+            let Some(first) = lines.first() else { continue };
+            // A length is said even of nothing.
+            let length = lines
+                .iter()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let length: usize = length.expect("a length").parse().unwrap();
+            stream.read_exact(&mut vec![0; length]).unwrap();
+            let method = first.rsplit('/').nth(1).unwrap();
+            let method = method.trim_end_matches(" http").to_owned();
+            let answer = match method.as_str() {
+                "healthcheck" => HealthCheckResponse {
+                    status: "healthy".to_owned(),
+                    message: String::new(),
+                }
+                .encode_to_vec(),
+                "authenticate" => AuthenticateResponse {
+                    user_id: "alice".to_owned(),
+                    ..AuthenticateResponse::default()
+                }
+                .encode_to_vec(),
+                _ => Vec::new(),
+            };
+            let length = match with_length || method != "authenticate" {
+                true => format!("content-length: {}\r\n", answer.len()),
+                false => String::new(),
+            };
+            let head = format!(
+                "{version} 200 OK\r\ncontent-type: application/proto\r\n{length}connection: close\r\n\r\n"
+            );
+            let _ = stream
+                .get_mut()
+                .write_all(&[head.as_bytes(), &answer].concat());
+            if heard.send(method).is_err() {
+                return;
+            }
+        }
+    });
+    asked
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_closes_every_connection_is_configured_on_each() {
+    for version in ["HTTP/1.0", "HTTP/1.1"] {
+        let rig = Rig::with(rat_plugin_host::Options {
+            health_interval: std::time::Duration::from_secs(3600),
+            ..crate::support::fast()
+        })
+        .await;
+        let socket = rig.socket("auth.sock");
+        let first = closing(&socket, version, true);
+        rig.load(&one(Slot::Auth, &socket, CONNECT)).await;
+        rig.until(Slot::Auth, Holder::Plugin).await;
+        rig.authenticate("good").await.unwrap();
+        assert!(first.try_iter().any(|method| method == "configure"));
+        // Another process, of which no failure tells.
+        std::fs::remove_file(&socket).unwrap();
+        let second = closing(&socket, version, true);
+        rig.authenticate("good").await.unwrap();
+        let asked: Vec<_> = second.try_iter().collect();
+        let place = |wanted: &str| asked.iter().position(|method| method == wanted);
+        assert!(
+            place("configure").unwrap() < place("authenticate").unwrap(),
+            "{asked:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_whose_end_cannot_be_told_from_a_break_is_none() {
+    let rig = Rig::new().await;
+    let socket = rig.socket("auth.sock");
+    let _asked = closing(&socket, "HTTP/1.1", false);
+    rig.load(&one(Slot::Auth, &socket, CONNECT)).await;
+    rig.until(Slot::Auth, Holder::Plugin).await;
+    let answer = rig.authenticate("good").await;
+    assert!(
+        matches!(answer, Err(AuthenticationError::Unavailable(_))),
+        "{answer:?}"
+    );
+}

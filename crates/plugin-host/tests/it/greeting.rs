@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::Ordering;
 
-use rat_api::Holder;
+use rat_api::{Holder, Plugins as _};
 use rat_config::Slot;
 use rat_proto::plugin::v1::DescribeResponse;
 use rat_store::PluginStatus;
@@ -132,4 +132,38 @@ async fn a_plugin_says_its_version() {
             .contains("it says that it fills sharing, and is configured for auth")
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_taken_now_is_sent_again() {
+    let rig = Rig::new().await;
+    let socket = rig.socket("auth.sock");
+    let script = Script::new();
+    *script.configure.lock().unwrap() = Some(Status::unavailable("keycloak is not there yet"));
+    let _served = Served::unix(&socket, &script);
+    rig.load(&one(Slot::Auth, &socket, CONFIG)).await;
+    let said =
+        "it cannot be reached: Configure: it answered UNAVAILABLE: keycloak is not there yet";
+    rig.until_row("auth-one", |row| row.message == said).await;
+    *script.configure.lock().unwrap() = None;
+    rig.until(Slot::Auth, Holder::Plugin).await;
+}
+
+#[tokio::test]
+async fn a_refused_configuration_is_sent_again_when_the_settings_are_read_again() {
+    let rig = Rig::with(rat_plugin_host::Options {
+        health_interval: std::time::Duration::from_secs(3600),
+        ..crate::support::fast()
+    })
+    .await;
+    let socket = rig.socket("auth.sock");
+    let script = Script::new();
+    *script.configure.lock().unwrap() = Some(Status::invalid_argument("realm: no such realm"));
+    let _served = Served::unix(&socket, &script);
+    rig.load(&one(Slot::Auth, &socket, CONFIG)).await;
+    rig.until_row("auth-one", |row| row.message.contains("no such realm"))
+        .await;
+    *script.configure.lock().unwrap() = None;
+    rig.host.reload().await.unwrap();
+    rig.until(Slot::Auth, Holder::Plugin).await;
 }

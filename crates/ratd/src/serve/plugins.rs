@@ -1,6 +1,6 @@
 //! The plugin host within ratd: what it works with, and when it reads the settings again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rat_api::{ApiKey, Audit, AuditEvent, Permission, Plugins as _};
@@ -23,6 +23,10 @@ pub(crate) fn host(
     warm_pool: Arc<dyn Executor>,
 ) -> Host {
     let source = move || match config::load(file.as_deref()) {
+        // What an editor leaves for a moment while it writes; at the start it would be taken.
+        Ok(_) if is_empty(file.as_deref()) => Err(
+            "the settings file is empty; to run without plugins, leave them out of it".to_owned(),
+        ),
         Ok(settings) => Ok(settings.plugins),
         Err(error) => Err(ErrorChain(&error).to_string()),
     };
@@ -35,6 +39,11 @@ pub(crate) fn host(
         source: Arc::new(source),
     };
     Host::new(options(settings), needs)
+}
+
+fn is_empty(file: Option<&Path>) -> bool {
+    let size = |file: &Path| std::fs::metadata(file).map(|found| found.len());
+    config::file(file).is_some_and(|file| matches!(size(&file), Ok(0)))
 }
 
 fn options(settings: &Settings) -> Options {

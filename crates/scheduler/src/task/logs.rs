@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use rat_types::{LogEntry, RunId};
+use futures::{StreamExt, TryStreamExt};
+use rat_types::{LogEntry, LogLevel, RunId};
 use tokio::time::sleep;
 
 use crate::backoff::Backoff;
@@ -13,7 +13,12 @@ use crate::retry;
 use crate::service::Shared;
 
 /// Messages of the stream that are stored together, if that many are there.
-const BATCH: usize = 64;
+const BATCH: usize = 16;
+/// Characters of one line; what is longer is cut.
+const LONGEST_LINE: usize = 8_192;
+/// Lines that are stored of one attempt, as many as a runner keeps. An executor that sends more is
+/// not listened to.
+const MOST_LINES: usize = 10_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// Distance between the sequence numbers of one attempt and the next: each attempt counts from 1.
@@ -31,6 +36,7 @@ pub(super) struct LogPump {
     run: RunId,
     attempt: u32,
     after: u64,
+    lines: usize,
 }
 
 impl LogPump {
@@ -46,6 +52,7 @@ impl LogPump {
             run,
             attempt,
             after: 0,
+            lines: 0,
         }
     }
 
@@ -76,7 +83,7 @@ impl LogPump {
     }
 
     async fn copy(&mut self, stream: LogStream) -> Result<(), ExecutorError> {
-        let mut batches = stream.ready_chunks(BATCH);
+        let mut batches = stream.map_ok(cut).ready_chunks(BATCH);
         while let Some(batch) = batches.next().await {
             let mut entries = Vec::new();
             let mut broken = None;
@@ -86,7 +93,19 @@ impl LogPump {
                     Err(error) => broken = Some(error),
                 }
             }
+            let room = MOST_LINES.saturating_sub(self.lines);
+            let is_full = entries.len() > room;
+            entries.truncate(room);
+            if is_full && let Some(last) = entries.last_mut() {
+                last.message = format!("further lines are not stored: there are {MOST_LINES}");
+                last.level = LogLevel::Warn;
+            }
+            self.lines += entries.len();
             self.store(entries).await;
+            if is_full {
+                tracing::warn!(run = %self.run, "a log has too many lines; the rest is not read");
+                return Ok(());
+            }
             if let Some(error) = broken {
                 return Err(error);
             }
@@ -117,6 +136,24 @@ impl LogPump {
     }
 }
 
+/// An executor may be anybody's program: what is stored of a line is short, and one line.
+fn cut(mut entries: Vec<LogEntry>) -> Vec<LogEntry> {
+    for entry in &mut entries {
+        let is_line = !entry.message.contains(['\n', '\r']);
+        if entry.message.len() <= LONGEST_LINE && is_line {
+            continue;
+        }
+        let characters = entry.message.chars().take(LONGEST_LINE);
+        entry.message = characters
+            .map(|character| match character {
+                '\n' | '\r' => ' ',
+                other => other,
+            })
+            .collect();
+    }
+    entries
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +164,21 @@ mod tests {
         assert_eq!(seq_in_run(2, 0), 1_000_000_000);
         assert_eq!(seq_in_run(2, 7), 1_000_000_007);
         assert_eq!(seq_in_run(1, u64::MAX), 999_999_999);
+    }
+
+    #[test]
+    fn what_is_stored_of_a_line_is_short_and_one_line() {
+        let entry = |message: &str| LogEntry {
+            seq: 1,
+            at: chrono::Utc::now(),
+            level: LogLevel::Info,
+            message: message.to_owned(),
+        };
+        let long = "é".repeat(LONGEST_LINE + 1);
+        let entries = vec![entry("plain"), entry("hello\r\n forged"), entry(&long)];
+        let stored = cut(entries);
+        let messages: Vec<&str> = stored.iter().map(|entry| entry.message.as_str()).collect();
+        assert_eq!(messages[..2], ["plain", "hello   forged"]);
+        assert_eq!(messages[2].chars().count(), LONGEST_LINE);
     }
 }

@@ -6,12 +6,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use rat_types::{RunId, RunOutcome};
+use rat_types::{RunFailure, RunId, RunOutcome};
 use tokio::time::sleep;
 
 use crate::active::Signals;
 use crate::backoff::Backoff;
-use crate::executor::{Error as ExecutorError, Executor, Progress};
+use crate::executor::{Error as ExecutorError, Executor, Progress, without_result};
 use crate::retry::{self, Halt};
 use crate::service::Shared;
 
@@ -76,7 +76,7 @@ async fn ask(
     executor: &dyn Executor,
     run: RunId,
 ) -> Result<Asked, Halt> {
-    let mut unknown = 0;
+    let (mut unknown, mut refused) = (0, 0);
     loop {
         tokio::select! {
             () = sleep(shared.config.poll_interval) => {}
@@ -86,15 +86,8 @@ async fn ask(
             return Ok(Asked::Ended(outcome));
         }
         match executor.status(run).await {
-            Ok(Progress::Active(_)) => unknown = 0,
-            Ok(Progress::Ended(outcome)) => {
-                let runs = shared.store.runs();
-                let recorded = retry::store("store an outcome", &shared.shutdown, || {
-                    runs.record_outcome(run, &outcome)
-                });
-                recorded.await?;
-                return Ok(Asked::Ended(outcome));
-            }
+            Ok(Progress::Active(_)) => (unknown, refused) = (0, 0),
+            Ok(Progress::Ended(outcome)) => return ended(shared, run, outcome).await,
             Err(ExecutorError::NotFound { .. }) => {
                 unknown += 1;
                 tracing::warn!(%run, unknown, "the executor does not know a run");
@@ -102,9 +95,28 @@ async fn ask(
                     return Ok(Asked::Lost);
                 }
             }
-            Err(error) => tracing::warn!(%run, %error, "failed to ask for the state of a run"),
+            Err(error) => {
+                tracing::warn!(%run, %error, "failed to ask for the state of a run");
+                let is_final = matches!(error, ExecutorError::Rejected { .. });
+                refused = if is_final { refused + 1 } else { 0 };
+                if refused >= shared.config.lost_after {
+                    let failure = RunFailure::new("EXECUTOR_FAILED", error.to_string());
+                    let outcome = without_result(run, Some(failure));
+                    return ended(shared, run, outcome).await;
+                }
+            }
         }
     }
+}
+
+/// Stores the outcome, so that whoever goes on after a restart knows it too.
+async fn ended(shared: &Shared, run: RunId, outcome: RunOutcome) -> Result<Asked, Halt> {
+    let runs = shared.store.runs();
+    let recorded = retry::store("store an outcome", &shared.shutdown, || {
+        runs.record_outcome(run, &outcome)
+    });
+    recorded.await?;
+    Ok(Asked::Ended(outcome))
 }
 
 /// What the row knows that this task was not told: a callback that came before the task was

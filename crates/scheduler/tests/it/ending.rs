@@ -39,6 +39,37 @@ async fn a_callback_that_comes_twice_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_run_whose_executor_talks_nonsense_ends_and_the_next_one_starts() {
+    let mut world = World::new().await;
+    let table = world.pipeline("bronze.orders", "SELECT 1 AS id").await;
+    let request = world.running(&table).await;
+    world.fake.talk_nonsense();
+    let run = world.ended(request.run_id).await;
+    assert_eq!(run.status, RunStatus::Failed);
+    assert_eq!(run.error.unwrap().code, "EXECUTOR_FAILED");
+    world.running(&table).await;
+}
+
+#[tokio::test]
+async fn of_a_log_without_end_the_beginning_is_stored() {
+    const MOST: usize = 10_000;
+    let mut world = World::new().await;
+    let table = world.pipeline("bronze.orders", "SELECT 1 AS id").await;
+    let run = world.running(&table).await.run_id;
+    for _ in 0..MOST + 500 {
+        world.fake.log(run, "again");
+    }
+    world.fake.end(&outcome(run, RunState::Failed));
+    world.ended(run).await;
+    let lines = world.store.run_logs().read(run, 0, u32::MAX).await.unwrap();
+    assert!((MOST..MOST + 10).contains(&lines.len()), "{}", lines.len());
+    let told = lines
+        .iter()
+        .any(|line| line.message.contains("further lines are not stored"));
+    assert!(told);
+}
+
+#[tokio::test]
 async fn an_outcome_has_to_be_an_end_of_that_run() {
     let mut world = World::new().await;
     let table = world.pipeline("bronze.orders", "SELECT 1 AS id").await;

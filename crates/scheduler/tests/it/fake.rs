@@ -41,6 +41,7 @@ struct State {
     status_calls: usize,
     break_log_after: Option<u64>,
     deaf_to_status: bool,
+    talks_nonsense: bool,
     /// Submissions after this many wait.
     held_after: Option<usize>,
 }
@@ -117,6 +118,11 @@ impl Fake {
     /// Every log stream breaks off after this entry, once.
     pub(crate) fn break_log_after(&self, seq: u64) {
         self.state().break_log_after = Some(seq);
+    }
+
+    /// Status calls are answered with something that is not of the contract from now on.
+    pub(crate) fn talk_nonsense(&self) {
+        self.state().talks_nonsense = true;
     }
 
     pub(crate) fn log(&self, run: RunId, message: &str) {
@@ -242,6 +248,12 @@ impl Executor for Fake {
         state.status_calls += 1;
         if state.deaf_to_status {
             return Err(interrupted());
+        }
+        if state.talks_nonsense {
+            return Err(ExecutorError::Rejected {
+                executor: NAME.to_owned(),
+                message: "nonsense".to_owned(),
+            });
         }
         state
             .runs
