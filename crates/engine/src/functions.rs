@@ -11,6 +11,7 @@
 
 mod account;
 mod concat;
+mod dates;
 mod rule;
 mod size;
 
@@ -164,7 +165,7 @@ impl ScalarUDFImpl for Bounded {
             self.rule.bytes(&given, row)
         })?;
         drop(given);
-        let made = self.inner.invoke_with_args(args)?;
+        let made = dates::invoke(&self.inner, args)?;
         self.account.keep(name, made)
     }
 }

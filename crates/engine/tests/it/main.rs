@@ -5,6 +5,7 @@
 mod bombs;
 mod failures;
 mod landing;
+mod mistakes;
 mod queries;
 mod runs;
 mod sql;
