@@ -43,6 +43,7 @@ use rule::Rule;
 pub(crate) use size::Argument;
 
 use crate::constants::ValueTooLarge;
+use crate::literals::AgreeingPlanner;
 
 /// Bytes of one value.
 const MAX_VALUE_BYTES: u64 = 16 << 20;
@@ -54,7 +55,7 @@ const MAX_BATCH_BYTES: u64 = 256 << 20;
 pub(crate) fn bound(context: SessionContext, results: Arc<dyn MemoryPool>) -> SessionContext {
     let state = context.state();
     let account = Account::new(results);
-    let mut planners: Vec<Arc<dyn ExprPlanner>> = Vec::new();
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(AgreeingPlanner)];
     for planner in state.expr_planners() {
         let inner = Arc::clone(planner);
         let account = account.clone();

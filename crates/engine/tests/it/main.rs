@@ -6,6 +6,7 @@ mod bombs;
 mod failures;
 mod landing;
 mod mistakes;
+mod numbers;
 mod queries;
 mod runs;
 mod sql;
