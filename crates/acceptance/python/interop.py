@@ -234,6 +234,72 @@ def write(url):
     require(not tables.table_exists(name), "exists answers no for a dropped table")
 
 
+def evolve(url):
+    """What PyIceberg makes of a table's columns, RAT finds in files that are older."""
+    from pyiceberg.types import BinaryType, IntegerType, ListType, TimeType
+
+    tables = catalog(url)
+    try:
+        tables.create_namespace(("interop",))
+    except NamespaceAlreadyExistsError:
+        pass
+    name = ("interop", "bronze", "evolving")
+    point = pa.struct([("x", pa.int32()), ("y", pa.int32())])
+    rows = pa.table(
+        {
+            "a": pa.array([1, 2], pa.int32()),
+            "b": pa.array([10, 20], pa.int32()),
+            "st": pa.array([{"x": 1, "y": 2}, None], point),
+            "l": pa.array([[{"x": 1, "y": 2}, None], []], pa.list_(point)),
+            "m": pa.array([[("k", {"x": 1, "y": 2})], None], pa.map_(pa.string(), point)),
+        }
+    )
+    table = tables.create_table(name, schema=rows.schema)
+    table.append(rows)
+
+    def agree(what):
+        arrow = tables.load_table(name).scan().to_arrow().sort_by("a")
+        found = rat_query(url, "SELECT * FROM bronze.evolving ORDER BY a", "interop")
+        require(list(found[0]) == arrow.column_names, f"{what}: columns {list(found[0])}")
+        for column in ("a", "b", "st"):
+            compare(f"{what}: {column}", arrow.select([column]).to_pylist(), [{column: row[column]} for row in found])
+        return found
+
+    with table.update_schema() as change:
+        for path in (("st", "z"), ("l", "element", "z"), ("m", "value", "z")):
+            change.add_column(path, IntegerType())
+    found = agree("new fields")
+    require(found[0]["st"] == {"x": 1, "y": 2, "z": None}, f"st is {found[0]['st']}")
+    require(found[0]["l"] == [{"x": 1, "y": 2, "z": None}, None], f"l is {found[0]['l']}")
+    claim("fields that PyIceberg added to structs are null in older files")
+    with table.update_schema() as change:
+        change.move_first("b")
+        change.move_first(("st", "y"))
+    agree("moved")
+    with table.update_schema() as change:
+        change.rename_column(("st", "x"), "other")
+    with table.update_schema() as change:
+        change.rename_column(("st", "y"), "x")
+    with table.update_schema() as change:
+        change.rename_column(("st", "other"), "y")
+    found = agree("names that changed hands")
+    require(found[0]["st"] == {"x": 2, "y": 1, "z": None}, f"st is {found[0]['st']}")
+    claim("columns and fields that PyIceberg moved or renamed keep their values")
+    with table.update_schema(allow_incompatible_changes=True) as change:
+        change.delete_column("b")
+    with table.update_schema() as change:
+        change.add_column("b", IntegerType())
+        change.add_column("at", TimeType())
+        change.add_column("bytes", BinaryType())
+        change.add_column("tags", ListType(900, IntegerType(), element_required=False))
+    found = rat_query(url, "SELECT b, at, bytes, tags FROM bronze.evolving", "interop")
+    compare("added again", [{"b": None, "at": None, "bytes": None, "tags": None}] * 2, found)
+    found = rat_query(url, "SELECT b FROM bronze.evolving", "interop")
+    compare("added again, alone", [{"b": None}] * 2, found)
+    claim("columns that PyIceberg added, and one that it dropped before, are null")
+    tables.drop_table(name, purge_requested=True)
+
+
 def pyiceberg_string():
     from pyiceberg.types import StringType
 
@@ -277,7 +343,7 @@ def count(url, identifier):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("command", choices=["gold", "read", "write", "create", "append", "count"])
+    parser.add_argument("command", choices=["gold", "read", "write", "evolve", "create", "append", "count"])
     parser.add_argument("url")
     parser.add_argument("rest", nargs="*")
     arguments = parser.parse_args()

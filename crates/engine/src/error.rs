@@ -3,6 +3,8 @@
 //! One enum for runs, tests and queries, because the same statement can fail in the same ways in
 //! each of them. Messages are written for the author of the SQL.
 
+mod message;
+
 use std::time::Duration;
 
 use datafusion::arrow::error::ArrowError;
@@ -10,6 +12,7 @@ use datafusion::error::DataFusionError;
 use rat_pipeline::{Problems, RenderError, TooComplex};
 use rat_types::{Kind, RunFailure, TableIdent};
 
+use self::message::{first_line, out_of_memory, place, regular_expression};
 use crate::constants::ValueTooLarge;
 use crate::lake;
 use crate::panic::Panic;
@@ -275,7 +278,11 @@ impl From<DataFusionError> for Error {
         }
         let place = place(&error);
         let root = error.find_root();
-        let message = format!("{}{place}", first_line(&root.message()));
+        let message = root.message();
+        if let Some(message) = regular_expression(&message) {
+            return Self::Execution { message };
+        }
+        let message = format!("{}{place}", first_line(&message));
         match root {
             DataFusionError::External(cause) => external(cause.as_ref()),
             DataFusionError::ResourcesExhausted(_) => Self::OutOfMemory {
@@ -289,6 +296,11 @@ impl From<DataFusionError> for Error {
             | DataFusionError::NotImplemented(_)
             | DataFusionError::Configuration(_) => Self::Sql { message },
             DataFusionError::Execution(_) => Self::Execution { message },
+            // Functions report arguments that they did not expect as faults of their own. Ours are
+            // never told this way.
+            DataFusionError::Internal(_) => Self::Execution {
+                message: format!("the engine cannot do this: {message}"),
+            },
             DataFusionError::ArrowError(cause, _) => arrow(cause, message),
             DataFusionError::IoError(cause) if cause.kind() == std::io::ErrorKind::StorageFull => {
                 Self::OutOfMemory { message }
@@ -312,6 +324,9 @@ fn external(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> Error {
         let message = message.clone();
         return Error::ValueTooLarge { message };
     }
+    if let Some(message) = regular_expression(&cause.to_string()) {
+        return Error::Execution { message };
+    }
     match cause.downcast_ref::<Panic>() {
         Some(panic) => panic.clone().into(),
         None => lake::from_external(cause).unwrap_or_else(|| Error::internal(chain(cause))),
@@ -325,20 +340,13 @@ fn arrow(cause: &ArrowError, message: String) -> Error {
         | ArrowError::ComputeError(_)
         | ArrowError::DivideByZero
         | ArrowError::ArithmeticOverflow(_)
-        | ArrowError::InvalidArgumentError(_) => Error::Execution { message },
+        | ArrowError::InvalidArgumentError(_)
+        | ArrowError::NotYetImplemented(_)
+        | ArrowError::DictionaryKeyOverflowError
+        | ArrowError::OffsetOverflowError(_) => Error::Execution { message },
+        ArrowError::ExternalError(cause) => external(cause.as_ref()),
         ArrowError::MemoryError(_) => Error::OutOfMemory { message },
         _ => Error::Internal { message },
-    }
-}
-
-/// Where in the statement the planner found a mistake.
-fn place(error: &DataFusionError) -> String {
-    match error.diagnostic().and_then(|diagnostic| diagnostic.span) {
-        Some(span) => {
-            let (line, column) = (span.start.line, span.start.column);
-            format!(" (line {line}, column {column})")
-        }
-        None => String::new(),
     }
 }
 
@@ -352,30 +360,4 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
-}
-
-/// The one line that says who asked for how much, without the list of who holds how much.
-fn out_of_memory(message: &str) -> String {
-    let text = message.split("\nError: ").last().unwrap_or(message);
-    let text = text.lines().next().unwrap_or_default();
-    format!("the memory limit is reached: {text}")
-}
-
-/// DataFusion appends hints for its own developers after the first line.
-fn first_line(message: &str) -> String {
-    let message = message.split("\n\nbacktrace: ").next().unwrap_or_default();
-    without_far_guess(message.trim_end()).to_owned()
-}
-
-/// DataFusion always guesses at a function, however little its name resembles the one written.
-fn without_far_guess(message: &str) -> &str {
-    let Some((told, guess)) = message.split_once("\nDid you mean '") else {
-        return message;
-    };
-    let written = told.split('\'').nth(1).unwrap_or_default();
-    let guess = guess.split('\'').next().unwrap_or_default();
-    match rat_pipeline::nearest(written, [guess]) {
-        Some(_) => message,
-        None => told,
-    }
 }

@@ -11,6 +11,7 @@
 
 mod account;
 mod concat;
+mod dates;
 mod rule;
 mod size;
 
@@ -42,6 +43,7 @@ use rule::Rule;
 pub(crate) use size::Argument;
 
 use crate::constants::ValueTooLarge;
+use crate::literals::AgreeingPlanner;
 
 /// Bytes of one value.
 const MAX_VALUE_BYTES: u64 = 16 << 20;
@@ -53,7 +55,7 @@ const MAX_BATCH_BYTES: u64 = 256 << 20;
 pub(crate) fn bound(context: SessionContext, results: Arc<dyn MemoryPool>) -> SessionContext {
     let state = context.state();
     let account = Account::new(results);
-    let mut planners: Vec<Arc<dyn ExprPlanner>> = Vec::new();
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(AgreeingPlanner)];
     for planner in state.expr_planners() {
         let inner = Arc::clone(planner);
         let account = account.clone();
@@ -164,7 +166,7 @@ impl ScalarUDFImpl for Bounded {
             self.rule.bytes(&given, row)
         })?;
         drop(given);
-        let made = self.inner.invoke_with_args(args)?;
+        let made = dates::invoke(&self.inner, args)?;
         self.account.keep(name, made)
     }
 }

@@ -4,6 +4,14 @@
 //! with, exactly, and a literal that is no such value is a mistake. Left alone, the planner would
 //! turn the numbers into texts, and 10 would be less than '7'. Only literals are read this way:
 //! where a column is text, the comparison is one of texts.
+//!
+//! A number literal is an exact decimal, `1.10` has two digits after the point, and one with an
+//! exponent is a DOUBLE. What it becomes beside other numbers is decided by the modules below:
+//! all of this happens before DataFusion makes types agree, in one pass over the plan.
+
+mod agreement;
+mod operators;
+mod zero;
 
 use std::sync::Arc;
 
@@ -11,14 +19,18 @@ use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, plan_datafusion_err};
-use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::{
+    AggregateFunction, InList, InSubquery, ScalarFunction, SetComparison,
+};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Between, BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator,
+    Between, BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, WindowFunctionDefinition,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::Analyzer;
+
+pub(crate) use operators::AgreeingPlanner;
 
 /// Characters of a literal that a message shows.
 const SHOWN: usize = 80;
@@ -58,11 +70,23 @@ fn rewrite_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let rewritten = expr.transform_up(|expr| rewrite(expr, &schema))?;
         Ok(rewritten.update_data(|expr| name.restore(expr)))
     })?
+    .map_data(agreement::agree_in_plan)?
     .transform_data(|plan| Ok(Transformed::yes(plan.recompute_schema()?)))
 }
 
 fn rewrite(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let changed = match &mut expr {
+    let changed = read_texts(&mut expr, schema)? | agree_within(&mut expr, schema)?;
+    let with_zeros = zero::both(&expr, schema);
+    let changed = changed || with_zeros.is_some();
+    Ok(Transformed::new_transformed(
+        with_zeros.unwrap_or(expr),
+        changed,
+    ))
+}
+
+/// Gives literals of text the type of what they are compared with.
+fn read_texts(expr: &mut Expr, schema: &DFSchema) -> Result<bool> {
+    Ok(match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
             agree(left, right, schema)? | agree(right, left, schema)?
         }
@@ -94,8 +118,53 @@ fn rewrite(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             changed
         }
         _ => false,
-    };
-    Ok(Transformed::new_transformed(expr, changed))
+    })
+}
+
+/// Makes the types of what belongs together agree.
+fn agree_within(expr: &mut Expr, schema: &DFSchema) -> Result<bool> {
+    Ok(match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
+            agreement::agree([left.as_mut(), right.as_mut()], schema)
+        }
+        Expr::Between(Between {
+            expr, low, high, ..
+        }) => agreement::agree([expr.as_mut(), low.as_mut(), high.as_mut()], schema),
+        Expr::InList(InList { expr, list, .. }) => {
+            agreement::agree(std::iter::once(expr.as_mut()).chain(list), schema)
+        }
+        Expr::InSubquery(InSubquery { expr, subquery, .. })
+        | Expr::SetComparison(SetComparison { expr, subquery, .. }) => {
+            agreement::agree_with_rows(expr, subquery, schema)?
+        }
+        Expr::Case(Case {
+            expr,
+            when_then_expr,
+            else_expr,
+        }) => {
+            let mut changed = false;
+            if let Some(subject) = expr {
+                let whens = when_then_expr.iter_mut().map(|(when, _)| when.as_mut());
+                changed |= agreement::agree(whens.chain([subject.as_mut()]), schema);
+            }
+            let thens = when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
+            let otherwise = else_expr.as_mut().map(Box::as_mut);
+            changed | agreement::agree(thens.chain(otherwise), schema)
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args }) => {
+            agreement::given_to(func.name(), args, schema)
+        }
+        Expr::AggregateFunction(AggregateFunction { func, params }) => {
+            agreement::aggregated(func.name(), &mut params.args, schema)
+        }
+        Expr::WindowFunction(window) => match &window.fun {
+            WindowFunctionDefinition::AggregateUDF(func) => {
+                agreement::aggregated(func.name(), &mut window.params.args, schema)
+            }
+            WindowFunctionDefinition::WindowUDF(_) => false,
+        },
+        _ => false,
+    })
 }
 
 fn compares(operator: Operator) -> bool {

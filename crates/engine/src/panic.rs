@@ -25,6 +25,17 @@ impl Panic {
     fn is_overflow(&self) -> bool {
         OVERFLOWS.iter().any(|overflow| self.0.contains(overflow))
     }
+
+    /// Functions that count bytes where they should count characters.
+    fn is_within_text(&self) -> bool {
+        self.0.contains("is not a char boundary") || self.0.contains("is out of bounds of `")
+    }
+
+    /// Only builds that check every sum and product panic with it.
+    fn is_arithmetic(&self) -> bool {
+        self.0.starts_with("attempt to ")
+            && (self.0.ends_with(" with overflow") || self.0.ends_with(" zero"))
+    }
 }
 
 impl From<Panic> for Error {
@@ -32,6 +43,20 @@ impl From<Panic> for Error {
         if panic.is_overflow() {
             let message = "the values of one column take more than 2 GiB in a single batch of \
                            rows: make them shorter, or compute fewer of them at a time";
+            return Self::Execution {
+                message: message.to_owned(),
+            };
+        }
+        if panic.is_arithmetic() {
+            let message = "a function was given a number or a time that is beyond what it can \
+                           compute with";
+            return Self::Execution {
+                message: message.to_owned(),
+            };
+        }
+        if panic.is_within_text() {
+            let message = "a function was given a place in a text at which it cannot cut; \
+                           overlay() takes places from 1, and only ASCII";
             return Self::Execution {
                 message: message.to_owned(),
             };
@@ -48,6 +73,16 @@ mod tests {
     fn too_much_text_is_told_and_anything_else_is_a_fault_of_ours() {
         let error = Error::from(Panic::of(&"offset overflow"));
         assert_eq!(error.reason(), "EXECUTION_FAILED");
+        for text in [
+            "attempt to multiply with overflow",
+            "attempt to calculate the remainder with a divisor of zero",
+            "start byte index 9 is out of bounds of `abc`",
+            "end byte index 1 is not a char boundary; it is inside 'ä' (bytes 0..2) of `äbc`",
+        ] {
+            let error = Error::from(Panic::of(&text));
+            assert_eq!(error.reason(), "EXECUTION_FAILED", "{text}");
+            assert!(!error.to_string().contains("panicked"), "{error}");
+        }
         let error = Error::from(Panic::of(&"index out of bounds".to_owned()));
         assert_eq!(error.reason(), "INTERNAL");
         assert_eq!(

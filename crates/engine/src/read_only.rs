@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,13 +20,14 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::memory::MemoryStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use rat_types::{NamespaceName, Secret, TableIdent};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::lake::LakeTables;
 use crate::limits::Limits;
+use crate::panic::Panic;
 use crate::session::Sessions;
 use crate::statement::{self, Purpose, ShowTables};
 use crate::tables::{Pinned, Tables, ident_of, pin};
@@ -134,9 +136,12 @@ impl ReadOnlySession {
         tables: &dyn Tables,
     ) -> Result<QueryStream, Error> {
         let limits = Limits::new(CancellationToken::new(), "the query", self.timeout);
-        let batches = limits
-            .within(self.plan(sql, namespace, max_rows, tables))
-            .await?;
+        let planning = limits.within(self.plan(sql, namespace, max_rows, tables));
+        // Constants are computed while a statement is planned.
+        let batches = match AssertUnwindSafe(planning).catch_unwind().await {
+            Ok(planned) => planned?,
+            Err(panic) => return Err(Panic::of(&*panic).into()),
+        };
         let truncated = Arc::new(AtomicBool::new(false));
         let schema = batches.schema();
         let cut = Cut {

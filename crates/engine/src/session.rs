@@ -89,6 +89,9 @@ impl Sessions {
             .with_create_default_catalog_and_schema(false);
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
+        options.sql_parser.parse_float_as_decimal = true;
+        // It leaves out the group whose value is NULL.
+        options.optimizer.enable_topk_aggregation = false;
         // Without a zone of the session, TIMESTAMPTZ would be a timestamp without one.
         options.execution.time_zone = Some("+00:00".to_owned());
         let state = SessionStateBuilder::new()

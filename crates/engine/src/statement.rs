@@ -3,6 +3,8 @@
 //! The text is parsed, never searched: what a statement does is decided on its syntax tree and
 //! again on its logical plan, so no way of writing it can hide anything.
 
+mod numbers;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -12,7 +14,7 @@ use datafusion::sql::TableReference;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    FunctionArg, Ident, ObjectName, Query, SetExpr, Statement as SqlStatement, TableFactor,
+    Expr, FunctionArg, Ident, ObjectName, Query, SetExpr, Statement as SqlStatement, TableFactor,
     VisitMut, VisitorMut,
 };
 use rat_pipeline::{MAX_SQL_NESTING, SqlDialect, check_sql_text, check_sql_tree};
@@ -199,6 +201,7 @@ impl VisitorMut for FunctionVisitor {
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        numbers::make_seeds_double(query);
         let mut bodies = vec![query.body.as_ref()];
         while let Some(body) = bodies.pop() {
             match body {
@@ -210,6 +213,11 @@ impl VisitorMut for FunctionVisitor {
                 _ => {}
             }
         }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        numbers::make_double(expr);
         ControlFlow::Continue(())
     }
 

@@ -26,6 +26,7 @@ async fn pyiceberg_and_duckdb_agree_with_rat() -> Result<()> {
         vec!["gold", stack.url(), &data],
         vec!["read", stack.url()],
         vec!["write", stack.url()],
+        vec!["evolve", stack.url()],
     ] {
         let claims = stack.python(&command).await?.unwrap_or_default();
         print!("{claims}");

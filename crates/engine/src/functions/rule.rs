@@ -38,6 +38,8 @@ pub(super) enum Rule {
     Zip,
     /// Two characters for every byte.
     Encode,
+    /// One time for each.
+    Time,
 }
 
 impl Rule {
@@ -58,6 +60,7 @@ impl Rule {
             "array_replace_n" | "array_replace_all" => Self::ReplaceElements,
             "arrays_zip" => Self::Zip,
             "encode" => Self::Encode,
+            "date_trunc" | "date_bin" => Self::Time,
             _ => return None,
         })
     }
@@ -101,6 +104,7 @@ impl Rule {
                 longest.saturating_mul(beside).saturating_add(sum())
             }
             Self::Encode => size(0).saturating_mul(2),
+            Self::Time => 8,
         })
     }
 }

@@ -166,7 +166,7 @@ impl ParquetFileReaderFactory for Sources {
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let location = &file.object_meta.location;
         let source = self.files.get(location).ok_or_else(|| {
-            DataFusionError::Internal(format!("{location} is no file of this table"))
+            DataFusionError::External(format!("{location} is no file of this table").into())
         })?;
         self.opened.add(partition, source);
         Ok(Box::new(Reader {

@@ -5,6 +5,8 @@
 mod bombs;
 mod failures;
 mod landing;
+mod mistakes;
+mod numbers;
 mod queries;
 mod runs;
 mod sql;

@@ -65,3 +65,41 @@ async fn nothing_can_be_written_and_no_file_can_be_read() {
             .contains("| 1 |")
     );
 }
+
+/// Older tests had no NULL among the values that were sorted.
+#[tokio::test(flavor = "multi_thread")]
+async fn distinct_rows_in_order_have_the_null_row() {
+    let lake = Lake::start().await;
+    let numbers = "(VALUES (1), (NULL)) AS t(a)";
+    for (sql, rows) in [
+        (format!("SELECT DISTINCT a FROM {numbers} ORDER BY a"), 2),
+        (
+            format!("SELECT a FROM {numbers} UNION SELECT 2 ORDER BY a"),
+            3,
+        ),
+        (
+            "SELECT s, max(i) AS m FROM (VALUES ('a', 1), ('b', NULL)) AS t(s, i) GROUP BY s \
+             ORDER BY m DESC"
+                .to_owned(),
+            2,
+        ),
+    ] {
+        for limit in ["", " LIMIT 10"] {
+            let sql = format!("{sql}{limit}");
+            let found = lake.try_query(&sql).await.unwrap();
+            let found: usize = found.iter().map(arrow::array::RecordBatch::num_rows).sum();
+            assert_eq!(found, rows, "{sql}");
+            let source = Source {
+                ident: "shop.gold.sorted",
+                sql: &sql,
+                files: &[],
+            };
+            let outcome = lake.run(&source, &[]).await;
+            assert_eq!(
+                (outcome.failure, outcome.rows_written),
+                (None, rows as u64),
+                "{sql}"
+            );
+        }
+    }
+}

@@ -111,10 +111,13 @@ async fn a_text_literal_that_is_no_such_value_is_a_mistake() {
 
 /// As docs/reference/pipelines.md says.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_with_a_point_is_a_double_and_a_backslash_escapes_in_like() {
+async fn a_number_with_a_point_is_exact_and_a_backslash_escapes_in_like() {
     let lake = Lake::start().await;
     let columns = lake
-        .try_query("SELECT 1.10 AS a, CAST('1.10' AS DECIMAL(4, 2)) AS b")
+        .try_query(
+            "SELECT 1.10 AS a, CAST('1.10' AS DECIMAL(4, 2)) AS b, 11e-1 AS c, 1.10 / 2 AS d, \
+             avg(1.10) AS e, 1.10 * 2e0 AS f, sum(1.10) AS g",
+        )
         .await
         .unwrap();
     let schema = columns[0].schema();
@@ -123,7 +126,18 @@ async fn a_number_with_a_point_is_a_double_and_a_backslash_escapes_in_like() {
         .iter()
         .map(|field| field.data_type().to_string())
         .collect();
-    assert_eq!(types, ["Float64", "Decimal128(4, 2)"]);
+    assert_eq!(
+        types,
+        [
+            "Decimal128(3, 2)",
+            "Decimal128(4, 2)",
+            "Float64",
+            "Float64",
+            "Float64",
+            "Float64",
+            "Decimal128(13, 2)"
+        ]
+    );
     for (condition, expected) in [
         (r"'50%' LIKE '50\%'", true),
         (r"'505' LIKE '50\%'", false),

@@ -60,6 +60,7 @@ impl Layout {
         let is_wanted: HashSet<i32> = wanted.iter().copied().collect();
         let constants = constants(&task);
 
+        let mut present = HashSet::new();
         let mut found: HashMap<i32, Source> = HashMap::new();
         let mut project = Vec::new();
         let mut cheapest = None;
@@ -67,6 +68,7 @@ impl Layout {
             let Some((id, place)) = id.and_then(|id| Some((id, *places.get(&id)?))) else {
                 continue;
             };
+            present.insert(id);
             if cheapest.is_none() && fields[place].field_type.is_primitive() {
                 cheapest = Some(id);
             }
@@ -95,6 +97,13 @@ impl Layout {
             found.remove(id).or_else(absent)
         });
         let columns = columns.collect();
+        // The reader takes what is missing for null when it looks which rows are wanted.
+        let is_default = |field: &NestedFieldRef| {
+            field.initial_default.is_some() && !present.contains(&field.id)
+        };
+        if fields.iter().any(is_default) {
+            task.predicate = None;
+        }
         // Without any, all are read.
         if project.is_empty() {
             project.extend(cheapest);

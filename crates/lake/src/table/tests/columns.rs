@@ -91,9 +91,12 @@ fn change_inside(column: &mut NestedFieldRef, change: impl FnOnce(&mut Vec<Neste
     *column = field.into();
 }
 
+/// A type that has a struct in it.
+type Kind = fn(DataType) -> DataType;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_field_that_was_added_to_a_struct_is_null_in_older_files() {
-    let kinds: [(fn(DataType) -> DataType, &str, &str, &str); 3] = [
+    let kinds: [(Kind, &str, &str, &str); 3] = [
         (
             |ty| ty,
             r#"{"id":1,"c":{"x":1,"y":"a"}} {"id":2,"c":null} {"id":3,"c":{"x":null,"y":null}}"#,
@@ -288,11 +291,16 @@ async fn an_added_field_has_its_initial_default_in_older_files() {
         });
         let noon = Literal::time(12 * 3_600_000_000);
         columns.push(with_default(11, "at", PrimitiveType::Time, noon));
+        columns.push(with_default(12, "n", PrimitiveType::Long, Literal::long(8)));
     });
     assert_eq!(
         lake.query(&table, "SELECT p, at FROM t").await,
         "{x: 1, y: 7},12:00:00\n,12:00:00"
     );
+    for (filter, rows) in [("n = 8", "2"), ("n IS NULL", "0"), ("n > 8", "0")] {
+        let count = format!("SELECT count(*) FROM t WHERE {filter}");
+        assert_eq!(lake.query(&table, &count).await, rows, "{filter}");
+    }
 }
 
 /// Adds a file that something wrote which knows nothing of Iceberg.
