@@ -52,7 +52,7 @@ in
       drop = [
         [
           "services"
-          "ratd"
+          "rat-runner"
           "serviceConfig"
           "ReadWritePaths"
         ]

@@ -17,15 +17,9 @@
       ];
       fails = "a bad rat.yaml ends ratd with 78, and it stays down";
     };
+    # Its default would be a limit, too.
     "the limit on tries" = {
-      drop = [
-        [
-          "sockets"
-          "ratd"
-          "socketConfig"
-          "TriggerLimitBurst"
-        ]
-      ];
+      put.sockets.ratd.socketConfig.TriggerLimitBurst = 0;
       fails = "callers that wait have it tried a bounded number of times, then the socket fails";
     };
   };

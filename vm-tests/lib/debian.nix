@@ -55,14 +55,17 @@ let
   mutations = test.mutations or { };
   change = if mutation == "" then { } else mutations.${mutation};
 
+  # What another configuration of the machine does not have, cannot be taken out of it.
   without =
-    path: set:
-    if !(set ? ${head path}) then
+    isLenient: path: set:
+    if isLenient && !(set ? ${head path}) then
+      set
+    else if !(set ? ${head path}) then
       throw "mutation ${mutation}: there is no ${head path} to take out"
     else if tail path == [ ] then
       removeAttrs set [ (head path) ]
     else
-      set // { ${head path} = without (tail path) set.${head path}; };
+      set // { ${head path} = without isLenient (tail path) set.${head path}; };
   merge =
     left: right:
     left
@@ -71,7 +74,10 @@ let
       if isAttrs value && isAttrs (left.${name} or null) then merge left.${name} value else value
     ) right;
   mutate =
-    units: merge (foldl' (set: path: without path set) units (change.drop or [ ])) (change.put or { });
+    isLenient: units:
+    merge (foldl' (set: path: without isLenient path set) units (change.drop or [ ])) (
+      change.put or { }
+    );
 
   evaluate =
     modules:
@@ -98,9 +104,9 @@ let
 
   # The files and links of a configuration, by their places.
   systemOf =
-    config:
+    isLenient: config:
     let
-      units = mutate {
+      units = mutate isLenient {
         inherit (config.systemd) services sockets slices;
         tmpfiles = config.systemd.tmpfiles.settings.rat or { };
         users = removeAttrs config.users.users [ "postgres" ];
@@ -167,13 +173,13 @@ let
       config = evaluate [ module ];
       special = mapAttrs (
         _: found:
-        systemOf (evaluate [
+        systemOf true (evaluate [
           module
           found.configuration
         ])
       ) config.specialisation;
     in
-    systemOf config
+    systemOf false config
     // {
       specialisation = special;
       database = config.services.postgresql.enable;
