@@ -388,7 +388,7 @@ fn what_is_no_provider_of_that_name_is_refused() {
 }
 
 #[test]
-fn nobody_waits_forever_for_a_lock() {
+fn a_login_is_renewed_by_one_process_at_a_time() {
     let world = World::start();
     world.now(|fake| fake.lifetime = 2);
     assert_eq!(world.log_in(&[], |browser| browser.comes_back()).0, 0);

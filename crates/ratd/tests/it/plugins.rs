@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
@@ -33,7 +34,9 @@ fn start_logged(home: &Home) -> (Daemon, std::path::PathBuf) {
         .stderr(File::create(&log).unwrap());
     let daemon = Daemon::of(command.spawn().unwrap());
     daemon.wait_for("ratd answers", || {
-        home.public().exists() && get(&home.public(), "/health/live").starts_with("HTTP/1.1 200")
+        // The file is there a moment before anybody listens.
+        UnixStream::connect(home.public()).is_ok()
+            && get(&home.public(), "/health/live").starts_with("HTTP/1.1 200")
     });
     (daemon, log)
 }
