@@ -164,6 +164,7 @@ impl JsonFile {
             return known;
         };
         let empty = Arc::new(Schema::empty());
+        let is_sample = schema.is_none();
         let strict = self.strict && schema.is_some();
         let schema = schema.unwrap_or(&empty);
         let builder = self.builder(schema).with_strict_mode(strict);
@@ -175,7 +176,11 @@ impl JsonFile {
             let Ok(mut line) = line else { break };
             line.push(b'\n');
             let first = *start.get_or_insert(number);
-            if let Err(message) = decode(&mut decoder, &line, schema) {
+            let read = decode(&mut decoder, &line, schema).and_then(|()| match is_sample {
+                true => check(&line),
+                false => Ok(()),
+            });
+            if let Err(message) = read {
                 if self.array {
                     let message = format!("element {number} of the array: {message}");
                     return self.file.error(None, message);
@@ -230,6 +235,22 @@ fn decode(decoder: &mut Decoder, mut line: &[u8], schema: &Schema) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// What the parser of the sample says of the object in `line`; the decoder lets some things pass.
+fn check(line: &[u8]) -> Result<(), String> {
+    let line = line.trim_ascii_end();
+    if line.is_empty() {
+        return Ok(());
+    }
+    let error = match serde_json::from_slice::<serde_json::Value>(line) {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    let text = error.to_string();
+    let told = text.split(" at line ").next().unwrap_or_default();
+    let column = error.column();
+    Err(format!("not valid JSON: {told} (column {column})"))
 }
 
 /// The columns `projection` of the table with `schema`.

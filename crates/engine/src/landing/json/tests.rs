@@ -81,6 +81,28 @@ fn malformed_text_is_named_with_its_line() {
     );
 }
 
+/// Older tests had mistakes that the decoder finds as well.
+#[test]
+fn what_only_the_sample_finds_is_named_with_its_line() {
+    for (object, told) in [
+        ("{\"a\":3,}", "not valid JSON: trailing comma (column 8)"),
+        (
+            "{\"a\":1e400}",
+            "not valid JSON: number out of range (column 10)",
+        ),
+    ] {
+        let text = format!("{{\"a\":1}}\n\n{object}\n{{\"a\":4}}\n");
+        let error = read(&[("y.json", &text)], &INFER).unwrap_err();
+        assert_eq!(error, format!("y.json, line 3: {told}"));
+        let text = format!("[{{\"a\":1}},\n{object}]");
+        let error = read(&[("y.json", &text)], &INFER).unwrap_err();
+        assert!(
+            error.starts_with("y.json: element 2 of the array: not valid JSON: "),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn a_value_of_the_wrong_type_is_named_with_its_line() {
     let options = JsonOptions {
