@@ -1,34 +1,13 @@
-# Keycloak with RAT's realm on port 8180, and the plugin that lets its users into RAT: what the
-# original's compose overlay adds, as a NixOS module.
+# RAT with the users of a Keycloak on the same machine, on port 8180, with RAT's realm: what the
+# original's compose overlay adds to it, in the terms of NixOS.
 #
-# Import it beside RAT. It is for trying: the realm has users whose passwords everybody knows. In
-# earnest give Keycloak a name and TLS (`hostname`, `sslCertificate`, `sslCertificateKey`, or a proxy
-# and `proxy-headers`), a realm of your own, and write its address into `issuer` below.
-{ lib, pkgs, ... }:
-
+# It is for trying: the realm has users whose passwords everybody knows. In earnest give Keycloak a
+# name and TLS (`hostname`, with `sslCertificate` and `sslCertificateKey`, or `proxy-headers` behind
+# a proxy) and a realm of your own.
+{ pkgs, ... }:
 let
   port = 8180;
   keycloak = "http://localhost:${toString port}";
-  issuer = "${keycloak}/realms/rat";
-
-  # Until RAT's own module names it: the package that has bin/rat-plugin-auth-keycloak.
-  rat = pkgs.rat or (throw "examples/nixos/keycloak.nix: put RAT's programs into pkgs as `rat`");
-
-  # The group that ratd is in.
-  group = "rat";
-
-  # JSON is YAML. No secret is among it: the plugin needs none.
-  pluginConfig = pkgs.writeText "auth-keycloak.yaml" (
-    builtins.toJSON {
-      keycloak_url = keycloak;
-      realm = "rat";
-      client_id = "rat-api";
-      authorized_parties = [
-        "rat-ui"
-        "rat-cli"
-      ];
-    }
-  );
 in
 {
   services.keycloak = {
@@ -47,75 +26,31 @@ in
     database.passwordFile = "/var/lib/secrets/keycloak-database";
   };
 
-  users.groups.${group} = { };
+  services.rat = {
+    enable = true;
 
-  # systemd holds the socket: a plugin that is restarted costs nobody a request.
-  systemd.sockets.rat-plugin-auth-keycloak = {
-    description = "Socket of RAT's logins with Keycloak";
-    wantedBy = [ "sockets.target" ];
-    socketConfig = {
-      ListenStream = "/run/rat/plugins/auth-keycloak.sock";
-      SocketMode = "0660";
-      SocketGroup = group;
+    # Where `rat login` sends people.
+    settings.auth.login_issuer = "${keycloak}/realms/rat";
+
+    # Started without waiting for Keycloak: the plugin does that, and says so.
+    plugins.auth = {
+      package = pkgs.rat-plugin-auth-keycloak;
+      config = {
+        keycloak_url = keycloak;
+        realm = "rat";
+        client_id = "rat-api";
+        # Besides the tokens of rat-api: those that people get.
+        authorized_parties = [
+          "rat-ui"
+          "rat-cli"
+        ];
+      };
+      # Keycloak, and nothing else.
+      network = [
+        "127.0.0.1"
+        "::1"
+      ];
+      limits.memoryMax = "256M";
     };
   };
-
-  systemd.services.rat-plugin-auth-keycloak = {
-    description = "RAT's logins with Keycloak";
-    wantedBy = [ "multi-user.target" ];
-    requires = [ "rat-plugin-auth-keycloak.socket" ];
-    # Not after Keycloak: the plugin waits for it, and says so.
-    stopIfChanged = false;
-    serviceConfig = {
-      Type = "notify";
-      ExecStart = "${lib.getExe' rat "rat-plugin-auth-keycloak"} --config ${pluginConfig}";
-      Restart = "always";
-      # A wrong configuration is not mended by starting again.
-      RestartPreventExitStatus = 78;
-      WatchdogSec = 30;
-
-      DynamicUser = true;
-      CapabilityBoundingSet = "";
-      IPAddressAllow = "localhost";
-      IPAddressDeny = "any";
-      LockPersonality = true;
-      MemoryDenyWriteExecute = true;
-      MemoryMax = "256M";
-      PrivateDevices = true;
-      ProcSubset = "pid";
-      ProtectClock = true;
-      ProtectControlGroups = true;
-      ProtectHome = true;
-      ProtectHostname = true;
-      ProtectKernelLogs = true;
-      ProtectKernelModules = true;
-      ProtectKernelTunables = true;
-      ProtectProc = "invisible";
-      RestrictAddressFamilies = [
-        "AF_INET"
-        "AF_INET6"
-        "AF_UNIX"
-      ];
-      RestrictNamespaces = true;
-      RestrictRealtime = true;
-      RestrictSUIDSGID = true;
-      SystemCallArchitectures = "native";
-      SystemCallFilter = [
-        "@system-service"
-        "~@privileged"
-        "~@resources"
-      ];
-      UMask = "0077";
-    };
-  };
-
-  # What goes with it into rat.yaml. ratd sends the plugin no configuration, because that has its own.
-  environment.etc."rat/auth-keycloak.example.yaml".text = ''
-    auth:
-      login_issuer: ${issuer}
-    plugins:
-      auth:
-        image: ghcr.io/squat-collective/auth-keycloak:latest
-        address: unix:/run/rat/plugins/auth-keycloak.sock
-  '';
 }
