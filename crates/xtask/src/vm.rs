@@ -71,6 +71,9 @@ pub(crate) fn problem() -> Option<String> {
     if !missing.is_empty() {
         return Some(format!("install {}", missing.join(", ")));
     }
+    if std::env::consts::ARCH != "x86_64" {
+        return Some("the machines are made for x86_64".to_owned());
+    }
     (!is_root()).then(|| "only root may boot containers".to_owned())
 }
 
