@@ -1,5 +1,6 @@
 //! From the status of a gRPC call to an answer of ours.
 
+use http::StatusCode;
 use rat_types::Kind;
 use tonic::{Code, Status};
 
@@ -11,6 +12,7 @@ const LONGEST_REASON: usize = 64;
 /// All places are taken: in a while one is free. Whatever else a service has not enough of, such as
 /// memory, the same request will want again.
 const BUSY: &str = "TOO_MANY_QUERIES";
+const STORAGE_FULL: &str = "STORAGE_FULL";
 
 /// The answer to a request whose call to `service` ended with `status`.
 ///
@@ -18,6 +20,11 @@ const BUSY: &str = "TOO_MANY_QUERIES";
 pub(crate) fn fault(service: &str, status: &Status) -> Fault {
     let reason = reason(status);
     let is_busy = reason.as_deref() == Some(BUSY);
+    if reason.as_deref() == Some(STORAGE_FULL) {
+        tracing::error!(service, status = %status, "storage is full");
+        return Fault::from_status(StatusCode::INSUFFICIENT_STORAGE, status.message())
+            .because(STORAGE_FULL);
+    }
     let kind = match status.code() {
         Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => {
             Kind::InvalidArgument

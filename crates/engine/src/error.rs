@@ -125,7 +125,13 @@ pub enum Error {
     /// Somebody said so.
     #[error("cancelled")]
     Cancelled,
-    /// The memory limit, or the disk space for spilling.
+    /// The disk of the lake, or the one for spilling, is full.
+    #[error("{message}")]
+    StorageFull {
+        /// Which thing had no room, and what to do.
+        message: String,
+    },
+    /// The memory limit.
     #[error("{message}")]
     OutOfMemory {
         /// Who asked for how much.
@@ -204,7 +210,7 @@ impl Error {
             }
             Self::Timeout { .. } => Kind::DeadlineExceeded,
             Self::Cancelled => Kind::Cancelled,
-            Self::OutOfMemory { .. } => Kind::ResourceExhausted,
+            Self::OutOfMemory { .. } | Self::StorageFull { .. } => Kind::ResourceExhausted,
             Self::Unavailable { .. } => Kind::Unavailable,
             Self::PermissionDenied { .. } => Kind::PermissionDenied,
             Self::Internal { .. } => Kind::Internal,
@@ -234,6 +240,7 @@ impl Error {
             Self::Timeout { .. } => "TIMEOUT",
             Self::Cancelled => "CANCELLED",
             Self::OutOfMemory { .. } => "OUT_OF_MEMORY",
+            Self::StorageFull { .. } => "STORAGE_FULL",
             Self::Unavailable { .. } => "CATALOG_UNAVAILABLE",
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
             Self::Internal { .. } => "INTERNAL",
@@ -303,7 +310,9 @@ impl From<DataFusionError> for Error {
             },
             DataFusionError::ArrowError(cause, _) => arrow(cause, message),
             DataFusionError::IoError(cause) if cause.kind() == std::io::ErrorKind::StorageFull => {
-                Self::OutOfMemory { message }
+                Self::StorageFull {
+                    message: "no space is left on the disk to which large queries spill".to_owned(),
+                }
             }
             // The variants depend on features that other crates may turn on.
             _ => Self::Internal { message },

@@ -158,8 +158,10 @@ impl From<rat_lake::Error> for Error {
 }
 
 fn translate(error: &rat_lake::Error, message: String) -> Error {
-    if let rat_lake::Error::Schema(error) = error {
-        return schema(error, message);
+    match error {
+        rat_lake::Error::Schema(error) => return schema(error, message),
+        rat_lake::Error::StorageFull { .. } => return Error::StorageFull { message },
+        _ => {}
     }
     match error.kind() {
         Kind::Conflict => Error::Conflict { message },

@@ -242,9 +242,8 @@ impl ExecutionPlan for LakeScan {
         context: Arc<TaskContext>,
     ) -> DataFusionResult<SendableRecordBatchStream> {
         let Some(work) = self.partitions.get(partition) else {
-            return Err(DataFusionError::Internal(format!(
-                "no partition {partition}"
-            )));
+            let fault = format!("a scan has no partition {partition}");
+            return Err(DataFusionError::External(fault.into()));
         };
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let rows = match work {
