@@ -122,14 +122,19 @@ impl Replica {
                 Ok(live) => return Ok(live),
                 Err(cause) => cause,
             };
-            match cause {
-                Cause::Refused(_) | Cause::Broken(_) if tries < TRIES => tries += 1,
-                Cause::Refused(_) | Cause::Broken(_) => {
-                    // Nothing but the greeting was sent: no call was heard.
-                    return Err(Cause::Unreachable(cause.to_string()));
-                }
+            let cause = match cause {
+                // Nothing but the greeting was sent: no call was heard.
+                Cause::Refused(_) | Cause::Broken(_) => Cause::Unreachable(cause.to_string()),
                 cause => return Err(cause),
+            };
+            if tries == TRIES {
+                return Err(cause);
             }
+            tries += 1;
+            tracing::debug!(
+                target: "rat::plugins", plugin = %self.wire.who, endpoint = %self.endpoint, %cause,
+                "an attempt failed"
+            );
         }
     }
 
