@@ -314,12 +314,12 @@ fn closing(
             let head = format!(
                 "{version} 200 OK\r\ncontent-type: application/proto\r\n{length}connection: close\r\n\r\n"
             );
-            let _ = stream
-                .get_mut()
-                .write_all(&[head.as_bytes(), &answer].concat());
             if heard.send(method).is_err() {
                 return;
             }
+            let _ = stream
+                .get_mut()
+                .write_all(&[head.as_bytes(), &answer].concat());
         }
     });
     asked
