@@ -73,6 +73,6 @@
 
       formatter = forSystems (pkgs: pkgs.nixfmt-tree);
 
-      checks = forSystems (pkgs: import ./nixos-module/checks { inherit pkgs self; });
+      checks = forSystems (pkgs: import ./nixos-module/checks { inherit lib pkgs self; });
     };
 }

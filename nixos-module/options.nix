@@ -120,7 +120,8 @@ in
     };
 
     storage.path = mkOption {
-      type = types.path;
+      # A string: a path of Nix would be copied into the store.
+      type = types.strMatching "/[^/].*[^/]";
       default = "/var/lib/rat/lake";
       example = "/srv/lake";
       description = ''

@@ -16,7 +16,8 @@ rec {
   # Limits of memory, CPU and tasks.
   limits = of: defaults: {
     memoryMax = mkOption {
-      type = types.nullOr types.str;
+      # systemd ignores what it does not know, and there would be no limit.
+      type = types.nullOr (types.strMatching "[0-9]+[KMGT]?|[0-9]{1,3}%|infinity");
       default = defaults.memoryMax or null;
       example = "2G";
       description = ''

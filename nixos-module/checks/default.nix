@@ -1,7 +1,11 @@
 # What `nix flake check` builds: what the gate of the project does, on NixOS.
-{ pkgs, self }:
+{
+  lib,
+  pkgs,
+  self,
+}:
 let
-  inherit (pkgs) lib rat;
+  inherit (pkgs) rat;
 
   # A command of cargo on the whole workspace, in the sandbox of the package.
   cargo =
@@ -76,6 +80,7 @@ in
   example-minimal = example ../../examples/nixos/minimal.nix;
   example-team = example ../../examples/nixos/team.nix;
   example-elsewhere = example ../../examples/nixos/elsewhere.nix;
+  example-keycloak = example ../../examples/nixos/keycloak.nix;
 }
 # Each scenario on a booted machine: vm-boots and so on.
 // import ../../vm-tests { inherit pkgs; }

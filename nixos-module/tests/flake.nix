@@ -28,7 +28,12 @@
     {
       inherit lib;
       legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] (
-        system: import ./packages.nix { inherit lib system; }
+        # As in nixpkgs, where only the flake's own library makes systems.
+        system:
+        import ./packages.nix {
+          lib = removeAttrs lib [ "nixosSystem" ];
+          inherit system;
+        }
       );
     };
 }

@@ -136,6 +136,7 @@ in
 
     # Of others: whatever the examples say.
     services.nginx = anything;
+    services.keycloak = anything;
     security.acme = anything;
 
     services.postgresql = {

@@ -11,6 +11,7 @@ mod connection;
 mod unix;
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use rat_config::Address;
@@ -90,7 +91,15 @@ pub async fn bind(address: &Address, descriptor: Option<&str>) -> Result<Listene
     if let Some(name) = descriptor
         && let Some(socket) = Activation::claim(name)
     {
-        return activation::adopt(name, socket);
+        let listener = activation::adopt(name, socket)?;
+        if is_elsewhere(address, listener.local_address()) {
+            let (unit, local) = (format!("{name}.socket"), listener.local_address());
+            tracing::warn!(
+                %address, socket = %local, unit,
+                "systemd's socket has another address than the settings: restart its unit"
+            );
+        }
+        return Ok(listener);
     }
     match address {
         Address::Unix(path) => {
@@ -102,6 +111,24 @@ pub async fn bind(address: &Address, descriptor: Option<&str>) -> Result<Listene
             })
         }
         Address::Tcp { host, port } => bind_tcp(host, *port).await,
+    }
+}
+
+/// Whether a socket is surely not at the address of the settings. Of a host name nobody knows which
+/// addresses it had when the socket was made.
+fn is_elsewhere(settings: &Address, socket: &Address) -> bool {
+    match (settings, socket) {
+        (
+            Address::Tcp { host, port },
+            Address::Tcp {
+                host: bound,
+                port: on,
+            },
+        ) => {
+            let is_other = |ip: IpAddr| bound.parse().is_ok_and(|bound: IpAddr| bound != ip);
+            *port != *on || host.parse().is_ok_and(is_other)
+        }
+        (settings, socket) => settings != socket,
     }
 }
 
@@ -156,6 +183,32 @@ impl Listener {
                 let (stream, _) = listener.accept().await?;
                 Ok(Connection::unix(stream))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_at_another_address_is_noticed_and_a_name_is_not_judged() {
+        for (settings, socket, expected) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080", false),
+            ("[::1]:8080", "[::1]:8080", false),
+            ("localhost:8080", "127.0.0.1:8080", false),
+            ("0.0.0.0:8080", "127.0.0.1:8080", true),
+            ("localhost:8081", "127.0.0.1:8080", true),
+            ("unix:/run/a.sock", "unix:/run/a.sock", false),
+            ("unix:/run/a.sock", "unix:/run/b.sock", true),
+            ("unix:/run/a.sock", "127.0.0.1:8080", true),
+        ] {
+            let (settings, socket) = (settings.parse().unwrap(), socket.parse().unwrap());
+            assert_eq!(
+                is_elsewhere(&settings, &socket),
+                expected,
+                "{settings} {socket}"
+            );
         }
     }
 }
