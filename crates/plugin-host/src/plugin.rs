@@ -81,6 +81,8 @@ pub(crate) struct Plugin {
     retired: AtomicBool,
     /// When a failed call was last told to the operator.
     complained: Mutex<Option<Instant>>,
+    /// When a refusal was.
+    refused: Mutex<Option<Instant>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -115,6 +117,7 @@ impl Plugin {
             cell: Arc::downgrade(cell),
             retired: AtomicBool::new(false),
             complained: Mutex::new(None),
+            refused: Mutex::new(None),
             stop,
         }
     }
@@ -223,16 +226,20 @@ impl Plugin {
 
     /// Tells the operator of a call without an answer: not of each, when every call fails.
     pub(crate) fn complain(&self, error: &CallError) {
-        let mut complained = self
-            .complained
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if complained.is_none_or(|at| now.duration_since(at) >= COMPLAINTS) {
-            *complained = Some(now);
+        if is_due(&self.complained) {
             tracing::warn!(target: "rat::plugins", %error, "a plugin did not answer a call");
         } else {
             tracing::debug!(target: "rat::plugins", %error, "a plugin did not answer a call");
+        }
+    }
+
+    /// Tells why a credential was refused, of which its caller is told nothing: not of each, when
+    /// somebody tries many.
+    pub(crate) fn tell_refusal(&self, error: &CallError) {
+        if is_due(&self.refused) {
+            tracing::info!(target: "rat::auth", %error, "a credential was refused");
+        } else {
+            tracing::debug!(target: "rat::auth", %error, "a credential was refused");
         }
     }
 
@@ -330,4 +337,15 @@ impl Plugin {
     fn lock(&self) -> std::sync::MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the last line of this kind is long enough ago.
+fn is_due(last: &Mutex<Option<Instant>>) -> bool {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    let is_due = last.is_none_or(|at| now.duration_since(at) >= COMPLAINTS);
+    if is_due {
+        *last = Some(now);
+    }
+    is_due
 }

@@ -49,7 +49,7 @@ pub(super) async fn login(
     let login = Login::new(global.server.to_string(), terms, granted, None);
     let me = ask_who(console, global, &login).await?;
     let lock = store.lock().await?;
-    let before = store.read();
+    let before = store.read_to_end();
     lock.write(&login)?;
     drop(lock);
     if let Ok(Some(before)) = before {
@@ -222,7 +222,7 @@ pub(super) async fn logout(
     let store = Store::of(&global.server)?;
     let lock = store.lock().await?;
     // A login that cannot be read is removed all the same.
-    let login = store.read();
+    let login = store.read_to_end();
     let was_logged_in = lock.remove()?;
     drop(lock);
     let revoked = match login {

@@ -70,7 +70,10 @@ impl Session {
                 current.failed = Some(Instant::now());
                 Ok(())
             }
-            Err(Error::Refused(reason)) => Err(self.ended(&reason)),
+            // RFC 6749, 5.2; anything else may pass.
+            Err(Error::Refused(reason)) if reason.starts_with("invalid_grant") => {
+                Err(self.ended(&reason))
+            }
             Err(error) => Err(error),
         }
     }

@@ -80,6 +80,18 @@ impl Store {
     /// # Errors
     /// It cannot be read, or others can.
     pub fn read(&self) -> Result<Option<Login>, Error> {
+        self.load(false)
+    }
+
+    /// The login, to have it forgotten: one that others can read all the more.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_to_end(&self) -> Result<Option<Login>, Error> {
+        self.load(true)
+    }
+
+    fn load(&self, also_exposed: bool) -> Result<Option<Login>, Error> {
         let path = self.path("json");
         let failed = |source| Error::File {
             action: "read",
@@ -92,7 +104,7 @@ impl Store {
             Err(error) => return Err(failed(error)),
         };
         let mode = file.metadata().map_err(failed)?.permissions().mode();
-        if mode & OTHERS != 0 {
+        if mode & OTHERS != 0 && !also_exposed {
             return Err(Error::Exposed { path });
         }
         let text = io::read_to_string(file).map_err(failed)?;
@@ -273,6 +285,7 @@ mod tests {
         let path = store.path("json");
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(store.read(), Err(Error::Exposed { .. })));
+        assert!(store.read_to_end().unwrap().is_some());
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "{").unwrap();
         assert!(matches!(store.read(), Err(Error::Malformed { .. })));

@@ -147,7 +147,7 @@ impl Mistakes {
 
     fn realm(&mut self, given: Option<&String>) -> Option<String> {
         let realm = self.text("realm", given)?;
-        if realm.contains(['/', '?', '#', '%']) {
+        if realm.contains(['/', '?', '#', '%']) || realm == "." || realm == ".." {
             self.add("realm", "must be the realm's name");
             return None;
         }

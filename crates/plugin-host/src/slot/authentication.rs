@@ -105,7 +105,7 @@ impl AuthSlot {
                     // It is one for another slot, and refuses everybody.
                     plugin.complain(&error);
                 }
-                tracing::debug!(target: "rat::auth", %error, "refused");
+                plugin.tell_refusal(&error);
                 return Err(AuthenticationError::Refused);
             }
             Err(error) => {
