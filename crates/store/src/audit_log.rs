@@ -130,9 +130,10 @@ impl<'a> AuditLog<'a> {
         list.push(" ORDER BY at DESC, id DESC LIMIT ")
             .bind(filter.paging.limit());
         list.push(" OFFSET ").bind(filter.paging.offset);
+        // In this order: what is added meanwhile must not make the whole smaller than its part.
         Ok(Page {
-            total: self.pool.fetch_one(count.build()).await?,
             items: self.pool.fetch_all(list.build()).await?,
+            total: self.pool.fetch_one(count.build()).await?,
         })
     }
 

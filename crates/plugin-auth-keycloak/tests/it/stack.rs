@@ -174,6 +174,19 @@ plugins:
         (code, text(&output.stdout), text(&output.stderr))
     }
 
+    /// `rat plugin check` on the plugin, which is to accept `token`.
+    pub(crate) async fn passes_the_kit(&self, token: &str) {
+        let file = self.folder.path().join("token");
+        fs::write(&file, token).unwrap();
+        let address = format!("unix:{}", self.folder.path().join("auth.sock").display());
+        let token = file.to_str().unwrap();
+        let arguments = [
+            "plugin", "check", &address, "--slot", "auth", "--token", token,
+        ];
+        let (code, out, err) = self.rat(&arguments).await;
+        assert_eq!(code, 0, "{out}\n{err}");
+    }
+
     /// `rat login`; `person` is given the line of standard error that has an address.
     pub(crate) async fn log_in<F: Future<Output = ()>>(
         &self,

@@ -38,6 +38,7 @@ pub(crate) async fn ratd_knows_users(stack: &Stack, rat: &Realm) {
         let (status, error) = stack.get("/api/v1/me", wrong).await;
         assert_eq!(status, 401, "{error}");
     }
+    stack.passes_the_kit(&token).await;
     // Who administers the platform is said by a group.
     let (status, _) = stack.get("/api/v1/audit", Some(&token)).await;
     assert_eq!(status, 403);
