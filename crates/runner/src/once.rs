@@ -78,20 +78,8 @@ fn write(path: &Path, outcome: &RunOutcome) -> Result<(), Error> {
 }
 
 fn broken(request: &RunRequest) -> RunOutcome {
-    RunOutcome {
-        run_id: request.run_id,
-        state: RunState::Failed,
-        failure: Some(RunFailure::new(
-            "INTERNAL",
-            "the run broke off inside the runner",
-        )),
-        rows_written: 0,
-        bytes_written: 0,
-        snapshot_id: None,
-        phases: Vec::new(),
-        quality: Vec::new(),
-        finished_at: Utc::now(),
-    }
+    let failure = RunFailure::new("INTERNAL", "the run broke off inside the runner");
+    RunOutcome::without_rows(request.run_id, RunState::Failed, Some(failure), Utc::now())
 }
 
 /// Writes the run's log to standard error, a line each.

@@ -181,15 +181,8 @@ impl Record {
 
     fn without_rows(&self, state: RunState, failure: RunFailure, phases: Vec<Phase>) -> RunOutcome {
         RunOutcome {
-            run_id: self.run_id,
-            state,
-            failure: Some(failure),
-            rows_written: 0,
-            bytes_written: 0,
-            snapshot_id: None,
             phases,
-            quality: Vec::new(),
-            finished_at: Utc::now(),
+            ..RunOutcome::without_rows(self.run_id, state, Some(failure), Utc::now())
         }
     }
 

@@ -56,20 +56,11 @@ impl Progress {
 
 /// The outcome of a run of which nothing more is known: cancelled, unless there is a failure.
 pub(crate) fn without_result(run_id: RunId, failure: Option<RunFailure>) -> RunOutcome {
-    RunOutcome {
-        run_id,
-        state: match failure {
-            Some(_) => RunState::Failed,
-            None => RunState::Cancelled,
-        },
-        failure,
-        rows_written: 0,
-        bytes_written: 0,
-        snapshot_id: None,
-        phases: Vec::new(),
-        quality: Vec::new(),
-        finished_at: Utc::now(),
-    }
+    let state = match failure {
+        Some(_) => RunState::Failed,
+        None => RunState::Cancelled,
+    };
+    RunOutcome::without_rows(run_id, state, failure, Utc::now())
 }
 
 /// Executes runs somewhere else. Every method is idempotent and has a deadline of its own.

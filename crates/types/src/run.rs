@@ -233,6 +233,28 @@ pub struct RunOutcome {
     pub finished_at: DateTime<Utc>,
 }
 
+impl RunOutcome {
+    /// The outcome of a run that wrote nothing, at `finished_at`.
+    pub fn without_rows(
+        run_id: RunId,
+        state: RunState,
+        failure: Option<RunFailure>,
+        finished_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            run_id,
+            state,
+            failure,
+            rows_written: 0,
+            bytes_written: 0,
+            snapshot_id: None,
+            phases: Vec::new(),
+            quality: Vec::new(),
+            finished_at,
+        }
+    }
+}
+
 /// One line of a run's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {

@@ -95,17 +95,8 @@ async fn running(store: &Store) -> RunId {
 }
 
 fn failed(run_id: RunId) -> RunOutcome {
-    RunOutcome {
-        run_id,
-        state: RunState::Failed,
-        failure: Some(RunFailure::new("SQL_INVALID", "no such column")),
-        rows_written: 0,
-        bytes_written: 0,
-        snapshot_id: None,
-        phases: Vec::new(),
-        quality: Vec::new(),
-        finished_at: Utc::now(),
-    }
+    let failure = RunFailure::new("SQL_INVALID", "no such column");
+    RunOutcome::without_rows(run_id, RunState::Failed, Some(failure), Utc::now())
 }
 
 /// The row once the run has ended.
