@@ -8,7 +8,9 @@ use arrow::datatypes::{DataType, Field, Fields, Int32Type};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionContext;
 use iceberg::TableUpdate;
-use iceberg::spec::{NestedField, PrimitiveType, Schema, Type};
+use iceberg::spec::{
+    NestedField, PrimitiveType, Schema, Snapshot, SnapshotReference, SnapshotRetention, Type,
+};
 use rat_types::MergeStrategy;
 
 use super::*;
@@ -386,7 +388,7 @@ async fn random_writes_keep_the_sum_of_all_rows() {
 async fn delete_positions(lake: &Lake, table: &Table, positions: Vec<i64>) -> Table {
     use iceberg::spec::{
         DataContentType, DataFileBuilder, ManifestListWriter, ManifestWriterBuilder, Operation,
-        SnapshotReference, SnapshotRetention, Summary,
+        Summary,
     };
     let (io, metadata) = (table.file_io(), table.metadata());
     let base = metadata.current_snapshot().unwrap();
@@ -454,8 +456,13 @@ async fn delete_positions(lake: &Lake, table: &Table, positions: Vec<i64>) -> Ta
         })
         .with_schema_id(metadata.current_schema_id())
         .build();
+    publish(lake, table, snapshot)
+}
+
+/// The table with `snapshot` as the head of `main`.
+fn publish(lake: &Lake, table: &Table, snapshot: Snapshot) -> Table {
     let retention = SnapshotRetention::branch(None, None, None);
-    let reference = SnapshotReference::new(id, retention);
+    let reference = SnapshotReference::new(snapshot.snapshot_id(), retention);
     let ref_name = "main".to_owned();
     let updates = vec![
         TableUpdate::AddSnapshot { snapshot },
@@ -527,7 +534,7 @@ async fn rows_deleted_by_others_are_gone_also_from_a_file_that_is_cut() {
 async fn a_table_with_deletion_vectors_is_refused_by_name() {
     use iceberg::spec::{
         DataContentType, DataFileBuilder, ManifestListWriter, ManifestWriterBuilder, Operation,
-        SnapshotReference, SnapshotRetention, Summary,
+        Summary,
     };
     let lake = Lake::new();
     let table = lake.create(crate::schema::table_schema(&numbers(0..1).schema()).unwrap());
@@ -576,16 +583,7 @@ async fn a_table_with_deletion_vectors_is_refused_by_name() {
         .with_schema_id(metadata.current_schema_id())
         .with_row_range(0, 0)
         .build();
-    let reference = SnapshotReference::new(7, SnapshotRetention::branch(None, None, None));
-    let ref_name = "main".to_owned();
-    let updates = vec![
-        TableUpdate::AddSnapshot { snapshot },
-        TableUpdate::SetSnapshotRef {
-            ref_name,
-            reference,
-        },
-    ];
-    let table = lake.apply(&table, updates);
+    let table = publish(&lake, &table, snapshot);
     let error = LakeTable::new(lake.ident.clone(), table, &At::Main)
         .await
         .unwrap_err();

@@ -325,17 +325,7 @@ async fn append_foreign(lake: &Lake, table: &Table, batch: RecordBatch) -> Table
     let mut producer = SnapshotProducer::append(io, vec![file]);
     producer = producer.with_schema(metadata.current_schema().clone());
     let snapshot = producer.produce(metadata, None).await.unwrap();
-    let retention = iceberg::spec::SnapshotRetention::branch(None, None, None);
-    let reference = iceberg::spec::SnapshotReference::new(snapshot.snapshot_id(), retention);
-    let ref_name = "main".to_owned();
-    let updates = vec![
-        TableUpdate::AddSnapshot { snapshot },
-        TableUpdate::SetSnapshotRef {
-            ref_name,
-            reference,
-        },
-    ];
-    lake.apply(table, updates)
+    publish(lake, table, snapshot)
 }
 
 #[tokio::test(flavor = "multi_thread")]
