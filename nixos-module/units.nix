@@ -265,82 +265,78 @@ let
       };
   };
 
-  runner = {
-    description = "RAT: warm pool that executes pipelines";
-    wantedBy = [ "multi-user.target" ];
-    requires = [ "rat-runner.socket" ];
-    after = [ "rat-runner.socket" ];
-    stopIfChanged = false;
-    restartTriggers = [
-      (fingerprint [
-        "server"
-        "storage"
-        "runner"
-      ])
-    ];
-    reloadTriggers = [ (fingerprint [ "log" ]) ];
-    # What queries spill; not /tmp, which may be memory. It is the service's own, and goes with it.
-    environment.TMPDIR = "/var/tmp";
-    inherit (service) unitConfig;
-    serviceConfig =
-      service.daemon {
-        program = programs.runner;
-        arguments = [
-          "serve"
-          "--config"
-          configFile
-        ];
-        user = "rat-runner";
-        network = reach internal;
-      }
-      // service.limits defaults.runner (limits.runner or { })
-      // {
-        ExecReload = service.hangUp;
+  # A daemon that executes queries for ratd; `section` has its settings.
+  worker =
+    {
+      unit,
+      section,
+      description,
+      arguments,
+      serviceConfig,
+    }:
+    {
+      inherit description;
+      wantedBy = [ "multi-user.target" ];
+      requires = [ "${unit}.socket" ];
+      after = [ "${unit}.socket" ];
+      stopIfChanged = false;
+      restartTriggers = [
+        (fingerprint [
+          "server"
+          "storage"
+          section
+        ])
+      ];
+      reloadTriggers = [ (fingerprint [ "log" ]) ];
+      inherit (service) unitConfig;
+      serviceConfig =
+        service.daemon {
+          program = programs.${section};
+          arguments = arguments ++ [
+            "--config"
+            configFile
+          ];
+          user = unit;
+          network = reach internal;
+        }
+        // service.limits defaults.${section} (limits.${section} or { })
+        // {
+          ExecReload = service.hangUp;
+          LimitNOFILE = 65536;
+          InaccessiblePaths = [ "-/run/postgresql" ];
+          TimeoutStopSec = 90;
+        }
+        // serviceConfig;
+    };
+
+  runner =
+    worker {
+      unit = "rat-runner";
+      section = "runner";
+      description = "RAT: warm pool that executes pipelines";
+      arguments = [ "serve" ];
+      serviceConfig = {
         Slice = "rat-runs.slice";
         # Where memory is short it is a run that ends, and not the control plane.
         OOMScoreAdjust = 300;
-        LimitNOFILE = 65536;
         UMask = "0007";
         ReadWritePaths = map service.path ([ lake ] ++ (if spill == null then [ ] else [ spill ]));
-        InaccessiblePaths = [ "-/run/postgresql" ];
-        TimeoutStopSec = 90;
       };
-  };
+    }
+    // {
+      # What queries spill; not /tmp, which may be memory. It is the service's own, and goes with it.
+      environment.TMPDIR = "/var/tmp";
+    };
 
-  ratq = {
+  ratq = worker {
+    unit = "ratq";
+    section = "ratq";
     description = "RAT: queries";
-    wantedBy = [ "multi-user.target" ];
-    requires = [ "ratq.socket" ];
-    after = [ "ratq.socket" ];
-    stopIfChanged = false;
-    restartTriggers = [
-      (fingerprint [
-        "server"
-        "storage"
-        "ratq"
-      ])
-    ];
-    reloadTriggers = [ (fingerprint [ "log" ]) ];
-    inherit (service) unitConfig;
-    serviceConfig =
-      service.daemon {
-        program = programs.ratq;
-        arguments = [
-          "--config"
-          configFile
-        ];
-        user = "ratq";
-        network = reach internal;
-      }
-      // service.limits defaults.ratq (limits.ratq or { })
-      // {
-        ExecReload = service.hangUp;
-        Slice = "rat.slice";
-        OOMScoreAdjust = 200;
-        LimitNOFILE = 65536;
-        InaccessiblePaths = [ "-/run/postgresql" ];
-        TimeoutStopSec = 90;
-      };
+    arguments = [ ];
+    serviceConfig = {
+      Slice = "rat.slice";
+      OOMScoreAdjust = 200;
+    };
   };
 
   user = name: description: {
