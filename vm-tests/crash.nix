@@ -29,30 +29,7 @@ in
       put.services.ratq.serviceConfig.RestartSec = "20s";
       fails = "ratq is back";
     };
-    # ratd then listens by itself.
-    "the public socket" = {
-      drop = [
-        [
-          "sockets"
-          "ratd"
-        ]
-      ];
-      put.services.ratd = {
-        requires = [ "ratd-internal.socket" ];
-        after = [
-          "ratd-internal.socket"
-          "postgresql.target"
-        ];
-        serviceConfig = {
-          Sockets = "ratd-internal.socket";
-          PrivateNetwork = false;
-          RestrictAddressFamilies = [
-            "AF_UNIX"
-            "AF_INET"
-            "AF_INET6"
-          ];
-        };
-      };
+    "the public socket" = import ./lib/without-public-socket.nix // {
       fails = "nobody was refused, and what was lost was in the process that died";
     };
   };

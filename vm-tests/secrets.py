@@ -1,7 +1,7 @@
 FOLDER = "/var/lib/secrets"
 PASSWORD = "correct-horse-battery-staple"
 SECRET_TOKEN = "open-sesame-of-alice"
-PATTERNS = "/root/secrets"
+PATTERNS = "/run/patterns"
 
 
 def count(command: str) -> int:

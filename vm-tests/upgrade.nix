@@ -13,30 +13,7 @@
   };
 
   mutations = {
-    # ratd then listens by itself.
-    "the public socket" = {
-      drop = [
-        [
-          "sockets"
-          "ratd"
-        ]
-      ];
-      put.services.ratd = {
-        requires = [ "ratd-internal.socket" ];
-        after = [
-          "ratd-internal.socket"
-          "postgresql.target"
-        ];
-        serviceConfig = {
-          Sockets = "ratd-internal.socket";
-          PrivateNetwork = false;
-          RestrictAddressFamilies = [
-            "AF_UNIX"
-            "AF_INET"
-            "AF_INET6"
-          ];
-        };
-      };
+    "the public socket" = import ./lib/without-public-socket.nix // {
       fails = "every caller was answered";
     };
   };
