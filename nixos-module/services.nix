@@ -120,7 +120,7 @@ in
 
     systemd.services = mapAttrs (
       _: unit: unit // { serviceConfig = overridable unit.serviceConfig; }
-    ) units.services;
+    ) (units.services // { rat-sockets = import ./sockets.nix units.sockets; });
     systemd.sockets = mapAttrs (
       _: unit: unit // { socketConfig = overridable unit.socketConfig; }
     ) units.sockets;

@@ -8,6 +8,8 @@ from typing import Any
 
 # For what takes a second on a machine with nothing else to do.
 SOON = 120
+# Where ratd is.
+URL = "http://127.0.0.1:8080"
 # The token of `lib/demo.nix`.
 TOKEN = "let-me-in"
 DAEMONS = ["ratd.service", "rat-runner.service", "ratq.service"]
@@ -27,7 +29,7 @@ def curl(path: str, method: str = "GET", token: str | None = TOKEN, body: Any = 
         words += ["-H", f"Authorization: Bearer {token}"]
     if body is not None:
         words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
-    _, output = machine.execute(f"{shlex.join(words + ['http://127.0.0.1:8080' + path])} || true")
+    _, output = machine.execute(f"{shlex.join(words + [URL + path])} || true")
     text, _, status = output.rstrip("\n").rpartition("\n")
     return int(status or 0), text
 
@@ -78,7 +80,7 @@ def boot() -> None:
 
 def rat(arguments: str, timeout: int = 300) -> str:
     """The command line, as the user of the demo."""
-    return machine.succeed(f"rat --no-progress --api-key-file /etc/scenario/token {arguments}", timeout=timeout)
+    return machine.succeed(f"rat --server {URL} --no-progress --api-key-file /etc/scenario/token {arguments}", timeout=timeout)
 
 
 def query(sql: str) -> Any:

@@ -3,9 +3,9 @@
 
     switch-to-configuration test
 
-Units that are gone stop. A unit whose text differs is restarted where it runs, unless nothing but
-what makes it reload differs. What is new and wanted starts. Sockets go last and only where they
-differ, as nothing may be refused meanwhile. NixOS has a program of its own of this name.
+Units that are gone stop. Services that run and whose text differs are restarted, all at once; before
+that those are reloaded of which nothing but what makes them reload differs. Sockets are left as they
+are. What is new and wanted starts. NixOS has a program of its own of this name.
 """
 
 import os
@@ -53,11 +53,13 @@ def main() -> None:
     subprocess.run(["systemd-sysusers"], check=True)
     subprocess.run(["systemd-tmpfiles", "--create", "/etc/tmpfiles.d/rat.conf"], check=True)
     systemctl("daemon-reload")
-    for name in sorted(name for name in new if name in old and new[name] != old[name]):
-        if not is_active(name):
-            continue
-        is_reload = without_reload(new[name]) == without_reload(old[name])
-        systemctl("reload" if is_reload else "restart", name)
+    running = [name for name in sorted(new) if name.endswith(".service") and name in old and is_active(name)]
+    changed = [name for name in running if new[name] != old[name]]
+    reloaded = [name for name in changed if without_reload(new[name]) == without_reload(old[name])]
+    restarted = [name for name in changed if name not in reloaded]
+    for verb, names in ("reload", reloaded), ("restart", restarted):
+        if names:
+            systemctl(verb, *names)
     wanted = sorted({link.name for link in links(UNITS)}, key=lambda name: not name.endswith(".socket"))
     systemctl("start", *wanted)
     if (result := Path("/run/current-system")).is_symlink():

@@ -1,0 +1,29 @@
+# Addresses change with the configuration, and sockets are where it says without a hand.
+{
+  nodes.machine = {
+    imports = [ ./lib/demo.nix ];
+    specialisation.elsewhere.configuration =
+      { lib, ... }:
+      {
+        services.rat = {
+          settings = {
+            server.listen = lib.mkForce "127.0.0.1:8090";
+            runner.address = "unix:/run/rat/pool.sock";
+          };
+          plugins.auth.address = "unix:/run/rat/plugins/login.sock";
+        };
+      };
+  };
+
+  mutations = {
+    "what moves sockets" = {
+      drop = [
+        [
+          "services"
+          "rat-sockets"
+        ]
+      ];
+      fails = "sockets are at their new addresses, and nobody is at the old ones";
+    };
+  };
+}
