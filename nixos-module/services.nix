@@ -66,6 +66,9 @@ let
     };
     databaseUnit = if cfg.database.createLocally then "postgresql.target" else null;
   };
+  services = units.services // {
+    rat-sockets = import ./sockets.nix units.sockets;
+  };
 in
 {
   config = mkIf cfg.enable {
@@ -120,7 +123,7 @@ in
 
     systemd.services = mapAttrs (
       _: unit: unit // { serviceConfig = overridable unit.serviceConfig; }
-    ) (units.services // { rat-sockets = import ./sockets.nix units.sockets; });
+    ) services;
     systemd.sockets = mapAttrs (
       _: unit: unit // { socketConfig = overridable unit.socketConfig; }
     ) units.sockets;

@@ -1,5 +1,5 @@
-# A process that is killed is back after 0.2 to 0.3 s; this is for a machine with other things to do.
-GAP = 2.0
+# Seconds from a process's death to the next one that is ready.
+GAP = 1.0
 
 
 def is_back(unit: str, before: int) -> bool:

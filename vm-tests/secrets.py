@@ -36,6 +36,12 @@ with subtest("no secret is in a unit, in rat.yaml, or in the effective settings"
     assert count(f"{ratd} dump-config --config /etc/rat/rat.yaml") == 0
     assert count(f"curl -sS -H 'Authorization: Bearer {SECRET_TOKEN}' http://127.0.0.1:8080/api/v1/plugins") == 0
 
+with subtest("no secret is in the store, or wherever programs and settings lie"):
+    named = "{ systemctl cat 'rat*'; readlink -f /etc/rat/rat.yaml; } | grep -oE '/(nix/store|opt|etc)/[^/ :]+' | sort -u"
+    places = machine.succeed(named).split()
+    assert places
+    assert count(f"cat {PATTERNS}; grep -rhaF -f {PATTERNS} {' '.join(places)}") == 2, places
+
 with subtest("no secret is on a command line or in an environment"):
     # The search names none either: it has them in a file.
     assert count("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'") == 0

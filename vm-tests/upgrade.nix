@@ -16,5 +16,9 @@
     "the public socket" = import ./lib/without-public-socket.nix // {
       fails = "every caller was answered";
     };
+    "the time that a runner has for its runs" = {
+      put.services.rat-runner.serviceConfig.KillSignal = "SIGKILL";
+      fails = "a run that was under way is finished";
+    };
   };
 }

@@ -170,13 +170,13 @@ let
   machine =
     module:
     let
-      config = evaluate [ module ];
+      modules = [
+        module
+        (change.module or { })
+      ];
+      config = evaluate modules;
       special = mapAttrs (
-        _: found:
-        systemOf true (evaluate [
-          module
-          found.configuration
-        ])
+        _: found: systemOf true (evaluate (modules ++ [ found.configuration ]))
       ) config.specialisation;
     in
     systemOf false config

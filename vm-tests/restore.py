@@ -1,0 +1,68 @@
+LAKE = "/var/lib/rat/lake"
+STOP, START = "systemctl stop", "systemctl start"
+
+
+def block(*words: str) -> list[str]:
+    """The lines of the page's only block that has all the words."""
+    found = [text.splitlines() for text in PAGE if all(word in text for word in words)]
+    assert len(found) == 1, f"the page has {len(found)} blocks with {words}"
+    return found[0]
+
+
+def follow(lines: list[str]) -> str:
+    """Executes commands as somebody would who has an API key."""
+    return machine.succeed("\n".join(["export RAT_API_KEY_FILE=/etc/scenario/token", *lines]), timeout=SOON)
+
+
+def state() -> Any:
+    """What somebody would miss."""
+    return {
+        "pipelines": sorted(found["name"] for found in api("/api/v1/pipelines")["pipelines"]),
+        "runs": sorted((found["id"], found["status"]) for found in api("/api/v1/runs")["runs"]),
+        "rows": query("SELECT count(*) AS days, sum(revenue) AS revenue FROM shop.silver.daily"),
+    }
+
+
+def drill(database: str, back_up: list[str], restore: list[str]) -> None:
+    """A backup, the loss of everything after more work, and the way back."""
+    rat("apply /etc/scenario/shop")
+    rat("run --all --namespace shop --wait")
+    before = state()
+    assert before["rows"] == [{"days": 3, "revenue": "86.65"}], before
+
+    with subtest(f"with {database}: a backup can be made"):
+        follow(back_up)
+        all_is_well()
+
+    rat("apply /etc/scenario/slow")
+    assert finish(start_run("slow.bronze.count")) == "success"
+    machine.succeed(f"find {LAKE} -mindepth 1 -delete")
+
+    with subtest(f"with {database}: tables, pipelines and runs are those of the backup"):
+        follow(restore)
+        all_is_well()
+        assert state() == before, state()
+        api("/api/v1/tables/slow/bronze/count", expect=404)
+
+    with subtest(f"with {database}: the page's last look finds them, and the next run succeeds"):
+        shown = follow(block("rat health"))
+        assert "silver.daily" in shown and shown.split()[-1] == "3", shown
+        rat("run --all --namespace shop --wait")
+        assert machine.succeed("systemctl --failed --no-legend").strip() == ""
+
+
+boot()
+PAGE = json.loads(machine.succeed("cat /etc/scenario/page.json"))
+of_postgresql, back = block("pg_dump"), block("find ")
+drill("PostgreSQL", of_postgresql, back)
+
+# As the page says it: other steps for the database, and the same for the lake.
+of_sqlite = [line for line in of_postgresql if "pg_dump" not in line]
+of_sqlite[1:1] = block("cp --preserve", STOP, START)
+place = next(number for number, line in enumerate(back) if "postgres" in line)
+back = [line for line in back if "postgres" not in line]
+back[place:place] = block("rm -f")
+machine.succeed(f"find {LAKE} -mindepth 1 -delete")
+switch("sqlite")
+all_is_well()
+drill("SQLite", of_sqlite, back)
