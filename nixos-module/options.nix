@@ -121,12 +121,13 @@ in
 
     storage.path = mkOption {
       # A string: a path of Nix would be copied into the store.
-      type = types.strMatching "/[^/].*[^/]";
+      type = types.str;
       default = "/var/lib/rat/lake";
       example = "/srv/lake";
       description = ''
-        Folder of the lake: tables and landing files. Tables remember where their files are, so
-        that it is not to be changed once there are tables.
+        Folder of the lake: tables and landing files. It becomes ratd's, so that it has to be one
+        that nothing else is in. Tables remember where their files are: it is not to be changed
+        once there are tables.
       '';
     };
 

@@ -16,12 +16,14 @@ let
     mkIf
     mkMerge
     optionalAttrs
+    setAttrByPath
     ;
   settingsFormat = pkgs.formats.yaml { };
 
   enabled = filterAttrs (_: plugin: plugin.enable) cfg.plugins;
   here = filterAttrs (_: plugin: plugin.package != null) enabled;
   given = filterAttrs (_: value: value != null);
+  said = import ./settings.nix { inherit cfg lib; };
 
   # Values that everybody who wants another one can set in `systemd.services`. Lists that such a
   # person would add to are merged with theirs.
@@ -79,43 +81,8 @@ in
         catalog-token = cfg.catalog.tokenFile;
         catalog-client-secret = cfg.catalog.clientSecretFile;
       };
-      settings = mkMerge [
-        { storage.url = "file://${cfg.storage.path}"; }
-        (mkIf (cfg.apiKeyFile != null) { auth.api_key_file = "api-key"; })
-        (mkIf cfg.database.createLocally {
-          database.url = "postgres://ratd@%2Frun%2Fpostgresql/ratd";
-        })
-        (mkIf (cfg.database.urlFile != null) { database.url_file = "database-url"; })
-        (mkIf (cfg.catalog.type != "builtin") {
-          catalog = {
-            inherit (cfg.catalog) type;
-          }
-          // given {
-            inherit (cfg.catalog) uri warehouse;
-            token_file = if cfg.catalog.tokenFile == null then null else "catalog-token";
-            client_id = cfg.catalog.clientId;
-            client_secret_file = if cfg.catalog.clientSecretFile == null then null else "catalog-client-secret";
-          };
-        })
-        (mkIf (enabled != { }) {
-          plugins = mapAttrs (
-            _: plugin:
-            {
-              inherit (plugin)
-                image
-                address
-                protocol
-                config
-                ;
-            }
-            // given {
-              inherit (plugin) name tls;
-              on_down = plugin.onDown;
-              idle_stop = plugin.idleStop;
-            }
-          ) enabled;
-        })
-      ];
+      # Who says something else past the options is told so by `refusals/settings.nix`.
+      settings = mkMerge (map (one: setAttrByPath one.path (mkDefault one.value)) said);
     };
 
     environment.etc."rat/rat.yaml".source = file;

@@ -1,17 +1,40 @@
 # Types and options that come more than once.
 { lib }:
 let
+  address = import ./address.nix;
+  ip = import ./ip.nix;
   inherit (lib) mkOption types;
 in
-rec {
+{
   # A file that is there when the machine runs, and never in the Nix store, which everybody reads.
-  secretFile = types.externalPath;
+  # systemd ignores a credential whose path is not plain, and the service would start without it.
+  secretFile =
+    types.addCheck types.externalPath (
+      path: address.isPlainPath path && !(lib.hasPrefix "${builtins.storeDir}/" path)
+    )
+    // {
+      description = "absolute path not in the Nix store, without `..` and empty parts";
+    };
 
   # A time as RAT writes it.
   duration = types.strMatching "[0-9]+(ms|s|m|h)( [0-9]+(ms|s|m|h))*";
 
-  # Whom something may reach: an address, a block, or a word of systemd.
-  reachable = types.strMatching "any|localhost|link-local|multicast|[0-9a-fA-F:.]+(/[0-9]{1,3})?";
+  # Whom something may reach: an address, a block, or a word of systemd. systemd ignores what it does
+  # not know.
+  reachable =
+    types.addCheck types.str (
+      text:
+      lib.elem text [
+        "any"
+        "link-local"
+        "localhost"
+        "multicast"
+      ]
+      || ip.isBlock text
+    )
+    // {
+      description = "IP address, block of addresses such as 192.0.2.0/24, `any`, `localhost`, `link-local` or `multicast`";
+    };
 
   # Limits of memory, CPU and tasks.
   limits = of: defaults: {

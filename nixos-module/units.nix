@@ -81,10 +81,10 @@ let
     in
     if found == null then default else found;
 
-  listen = setting "server" "listen" "127.0.0.1:8080";
-  internal = setting "server" "internal_socket" "unix:/run/rat/internal.sock";
-  runnerAddress = setting "runner" "address" "unix:/run/rat/runner.sock";
-  ratqAddress = setting "ratq" "address" "unix:/run/rat/ratq.sock";
+  listen = setting "server" "listen" address.defaults.listen;
+  internal = setting "server" "internal_socket" address.defaults.internal;
+  runnerAddress = setting "runner" "address" address.defaults.runner;
+  ratqAddress = setting "ratq" "address" address.defaults.ratq;
   spill = setting "runner" "temp_dir" null;
   pluginSettings = section "plugins";
 

@@ -119,7 +119,7 @@ let
     if values == [ ] then
       throw "The option `${shown path}' was accessed but has no value defined. Try setting the option."
     else if wrong != [ ] then
-      throw "A definition for option `${shown path}' is not of type `${type.name}'. Definition value: ${print (head wrong)}"
+      throw "A definition for option `${shown path}' is not of type `${type.description}'. Definition value: ${print (head wrong)}"
     else
       type.merge path values;
 
@@ -130,8 +130,8 @@ let
     else
       throw "The option `${shown path}' has conflicting definition values: ${concatStringsSep ", " (map print values)}";
 
-  scalar = name: check: {
-    inherit name check;
+  scalar = description: check: {
+    inherit description check;
     merge = mergeEqual;
   };
 
@@ -141,7 +141,7 @@ let
     float = scalar "floating point number" builtins.isFloat;
     str = scalar "string" isString;
     lines = {
-      name = "strings concatenated with \"\\n\"";
+      description = "strings concatenated with \"\\n\"";
       check = isString;
       merge = _: concatStringsSep "\n";
     };
@@ -154,8 +154,9 @@ let
     package = scalar "package" isDerivation;
     port = scalar "16 bit unsigned integer" (value: isInt value && value >= 0 && value < 65536);
     ints.positive = scalar "positive integer, meaning >0" (value: isInt value && value > 0);
+    addCheck = of: also: of // { check = value: of.check value && also value; };
     anything = {
-      name = "anything";
+      description = "anything";
       check = _: true;
       merge =
         path: values:
@@ -170,13 +171,13 @@ let
         value: isString value && match pattern value != null
       );
     nullOr = of: {
-      name = "null or ${of.name}";
+      description = "null or ${of.description}";
       check = value: value == null || of.check value;
       merge =
         path: values: if all (value: value == null) values then null else mergeDefinitions path of values;
     };
     either = one: other: {
-      name = "${one.name} or ${other.name}";
+      description = "${one.description} or ${other.description}";
       check = value: one.check value || other.check value;
       merge =
         path: values:
@@ -184,13 +185,13 @@ let
     };
     oneOf = options: foldl' either (head options) (tail options);
     listOf = of: {
-      name = "list of ${of.name}";
+      description = "list of ${of.description}";
       check = isList;
       merge =
         path: values: map (value: mergeDefinitions (path ++ [ "*" ]) of [ value ]) (concatLists values);
     };
     attrsOf = of: {
-      name = "attribute set of ${of.name}";
+      description = "attribute set of ${of.description}";
       check = isAttrs;
       merge =
         path: values:
@@ -207,7 +208,7 @@ let
         );
     };
     submodule = module: {
-      name = "submodule";
+      description = "submodule";
       check = value: isAttrs value || isFunction value;
       merge =
         path: values:
@@ -278,11 +279,17 @@ let
 
   lib = rec {
     inherit types recursiveUpdate;
+    setAttrByPath = setAt;
     inherit (builtins)
       attrNames
+      concatLists
       concatMap
       concatStringsSep
       elem
+      filter
+      isAttrs
+      isList
+      isString
       mapAttrs
       ;
 
@@ -311,6 +318,7 @@ let
     };
 
     filterAttrs = keep: set: removeAttrs set (filter (name: !(keep name set.${name})) (attrNames set));
+    optionalString = condition: text: if condition then text else "";
     genAttrs =
       names: make:
       listToAttrs (
@@ -321,13 +329,29 @@ let
       );
     optional = condition: value: if condition then [ value ] else [ ];
     optionalAttrs = condition: set: if condition then set else { };
+    mapAttrsToList = make: set: map (name: make name set.${name}) (attrNames set);
+    inherit isDerivation;
     splitString = separator: text: filter isString (builtins.split separator text);
+    hasPrefix = prefix: text: substring 0 (builtins.stringLength prefix) text == prefix;
+    hasSuffix =
+      suffix: text:
+      let
+        size = builtins.stringLength text - builtins.stringLength suffix;
+      in
+      size >= 0 && substring size (-1) text == suffix;
     removePrefix =
       prefix: text:
-      let
-        size = builtins.stringLength prefix;
-      in
-      if substring 0 size text == prefix then substring size (-1) text else text;
+      if hasPrefix prefix text then substring (builtins.stringLength prefix) (-1) text else text;
+    attrByPath =
+      path: default: set:
+      if path == [ ] then
+        set
+      else if set ? ${head path} then
+        lib.attrByPath (tail path) default set.${head path}
+      else
+        default;
+    imap0 = make: list: builtins.genList (index: make index (builtins.elemAt list index)) (length list);
+    take = count: list: builtins.genList (builtins.elemAt list) count;
     getName = package: package.pname or (builtins.parseDrvName package.name).name;
     getVersion = package: package.version or (builtins.parseDrvName package.name).version;
     getExe = package: "${package}/bin/${package.meta.mainProgram or (getName package)}";

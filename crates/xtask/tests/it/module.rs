@@ -112,7 +112,7 @@ fn what_is_wrong_is_refused_with_its_option() {
         return;
     };
     let cases = cases.unwrap();
-    assert!(cases.as_object().unwrap().len() >= 20);
+    assert!(cases.as_object().unwrap().len() >= 190);
     for (name, message) in cases.as_object().unwrap() {
         for library in libraries() {
             let configuration =
@@ -121,6 +121,105 @@ fn what_is_wrong_is_refused_with_its_option() {
             let said = refused.expect_err(name);
             assert!(said.contains(message.as_str().unwrap()), "{name}: {said}");
         }
+    }
+}
+
+#[test]
+fn what_is_next_to_the_refused_is_taken() {
+    let cases = [
+        // Folders in folders that are refused as such, and ratd's own for its database.
+        "storage.path = \"/a\";",
+        "storage.path = \"/srv/lake\";",
+        "storage.path = \"/var/lib/lake\";",
+        "storage.path = \"/var/library\"; settings.runner.temp_dir = \"/mnt/spill\";",
+        "runner.enable = false; settings.runner = { address = \"r:1\"; temp_dir = \"/tmp\"; };",
+        "database.createLocally = false; settings.database.url = \"sqlite:/var/lib/rat/rat.db\";",
+        "database.createLocally = false; settings.database.url = \"sqlite:///srv/rat/rat.db\";",
+        // One port on several addresses.
+        "settings.runner.address = \"[::1]:8080\"; settings.ratq.address = \"127.0.0.2:8080\";",
+        "ratq.enable = false; settings.ratq.address = \"127.0.0.1:8080\";",
+        "plugins.auth.address = \"https://auth.example.org\";",
+        // What anybody may read, and secrets where they belong.
+        "settings.catalog.ca_file = \"${builtins.storeDir}/ca.pem\";",
+        "credentials.c = \"/run/c\"; database = { createLocally = false; }; settings.database.url_file = \"c\";",
+    ];
+    for options in cases {
+        let configuration = format!("{{ services.rat = {{ enable = true; {options} }}; }}");
+        if result_of(&configuration).is_none() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_credential_is_handed_over_under_its_name_from_whatever_path() {
+    let configuration = r#"{
+        services.rat = { enable = true; credentials."a.b-c_1@d" = "/run/my secrets/50%:key"; };
+    }"#;
+    let Some(result) = result_of(configuration) else {
+        return;
+    };
+    // systemd ends the name at the first colon, and takes the rest as it is but for the %.
+    let handed = &result["units"]["services"]["ratd"]["serviceConfig"]["LoadCredential"];
+    assert_eq!(*handed, json!(["a.b-c_1@d:/run/my secrets/50%%:key"]));
+}
+
+#[test]
+fn a_plugin_may_reach_what_systemd_knows() {
+    let blocks = [
+        "localhost",
+        "link-local",
+        "multicast",
+        "0.0.0.0/0",
+        "255.255.255.255/32",
+        "::",
+        "fe80::/10",
+        "1:2:3:4:5:6:7:8/128",
+        "::ffff:192.0.2.1",
+    ];
+    let configuration = format!(
+        "({{ pkgs, ... }}: {{ services.rat = {{ enable = true; plugins.auth = {{ \
+         package = pkgs.rat-plugin-auth-keycloak; network = builtins.fromJSON ''{}''; }}; }}; }})",
+        json!(blocks)
+    );
+    let Some(result) = result_of(&configuration) else {
+        return;
+    };
+    let config = &result["units"]["services"]["rat-plugin-auth"]["serviceConfig"];
+    assert_eq!(config["IPAddressAllow"], json!(blocks));
+}
+
+#[test]
+fn the_firewall_is_opened_for_the_port_of_whatever_others_can_reach() {
+    for (listen, port) in [
+        ("0.0.0.0:80", 80),
+        ("[::]:9000", 9000),
+        ("192.0.2.1:65535", 65535),
+    ] {
+        let configuration = format!(
+            "{{ services.rat = {{ enable = true; openFirewall = true; apiKeyFile = \"/run/k\"; \
+             settings.server.listen = \"{listen}\"; }}; }}"
+        );
+        let Some(result) = result_of(&configuration) else {
+            return;
+        };
+        assert_eq!(result["ports"], json!([port]), "{listen}");
+        assert_eq!(result["warnings"], json!([]), "{listen}");
+    }
+    for (listen, is_public) in [
+        ("[::]:80", true),
+        ("[0::1]:80", false),
+        ("[::ffff:127.0.0.1]:80", false),
+        ("localhost:80", false),
+        ("unix:/run/rat/public.sock", false),
+    ] {
+        let configuration = format!(
+            "{{ services.rat = {{ enable = true; settings.server.listen = \"{listen}\"; }}; }}"
+        );
+        let result = result_of(&configuration).unwrap();
+        let warnings = result["warnings"].as_array().unwrap().len();
+        assert_eq!(warnings, usize::from(is_public), "{listen}");
+        assert_eq!(result["ports"], json!([]), "{listen}");
     }
 }
 
