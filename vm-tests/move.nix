@@ -2,17 +2,13 @@
 {
   nodes.machine = {
     imports = [ ./lib/demo.nix ];
-    specialisation.elsewhere.configuration =
-      { lib, ... }:
-      {
-        services.rat = {
-          settings = {
-            server.listen = lib.mkForce "127.0.0.1:8090";
-            runner.address = "unix:/run/rat/pool.sock";
-          };
-          plugins.auth.address = "unix:/run/rat/plugins/login.sock";
-        };
+    specialisation.elsewhere.configuration.services.rat = {
+      settings = {
+        server.listen = "127.0.0.1:8090";
+        runner.address = "unix:/run/rat/pool.sock";
       };
+      plugins.auth.address = "unix:/run/rat/plugins/login.sock";
+    };
   };
 
   mutations = {

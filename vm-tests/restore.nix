@@ -1,7 +1,7 @@
 # The commands of the page about backups bring back everything, from PostgreSQL and from SQLite.
 let
   page = import ./lib/page.nix ../docs/how-to/backup-and-restore.md;
-  pageIs = blocks: { environment.etc."scenario/page.json".text = builtins.toJSON blocks; };
+  place = "scenario/page.json";
 
   # The page without the lines that begin with `word`.
   without =
@@ -14,19 +14,22 @@ let
           isOther = line: builtins.match "${word}.*" line == null;
           less = text: builtins.concatStringsSep "\n" (builtins.filter isOther (lines text));
         in
-        pageIs (map less page);
+        { lib, ... }:
+        {
+          environment.etc.${place}.text = lib.mkForce (builtins.toJSON (map less page));
+        };
     };
 in
 {
   nodes.machine = {
     imports = [ ./lib/demo.nix ];
+    environment.etc.${place}.text = builtins.toJSON page;
     specialisation.sqlite.configuration =
       { lib, ... }:
       {
         services.rat.database.createLocally = lib.mkForce false;
       };
-  }
-  // pageIs page;
+  };
 
   mutations = {
     "the step that brings back the lake" = without {
