@@ -1,12 +1,5 @@
 LAKE = "/var/lib/rat/lake"
-STOP, START = "systemctl stop", "systemctl start"
-
-
-def block(*words: str) -> list[str]:
-    """The lines of the page's only block that has all the words."""
-    found = [text.splitlines() for text in PAGE if all(word in text for word in words)]
-    assert len(found) == 1, f"the page has {len(found)} blocks with {words}"
-    return found[0]
+PAGE = "backup-and-restore"
 
 
 def follow(lines: list[str]) -> str:
@@ -45,23 +38,22 @@ def drill(database: str, back_up: list[str], restore: list[str]) -> None:
         api("/api/v1/tables/slow/bronze/count", expect=404)
 
     with subtest(f"with {database}: the page's last look finds them, and the next run succeeds"):
-        shown = follow(block("rat health"))
+        shown = follow(block(PAGE, "rat health"))
         assert "silver.daily" in shown and shown.split()[-1] == "3", shown
         rat("run --all --namespace shop --wait")
         assert machine.succeed("systemctl --failed --no-legend").strip() == ""
 
 
 boot()
-PAGE = json.loads(machine.succeed("cat /etc/scenario/page.json"))
-of_postgresql, back = block("pg_dump"), block("find ")
+of_postgresql, back = block(PAGE, "pg_dump"), block(PAGE, "find ")
 drill("PostgreSQL", of_postgresql, back)
 
 # As the page says it: other steps for the database, and the same for the lake.
 of_sqlite = [line for line in of_postgresql if "pg_dump" not in line]
-of_sqlite[1:1] = block("cp --preserve", STOP, START)
+of_sqlite[1:1] = block(PAGE, "systemctl stop", "cp --preserve", "systemctl start")
 place = next(number for number, line in enumerate(back) if "postgres" in line)
 back = [line for line in back if "postgres" not in line]
-back[place:place] = block("rm -f")
+back[place:place] = block(PAGE, "rm -f")
 machine.succeed(f"find {LAKE} -mindepth 1 -delete")
 switch("sqlite")
 all_is_well()

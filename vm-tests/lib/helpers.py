@@ -109,6 +109,14 @@ def switch(configuration: str) -> None:
     )
 
 
+def block(page: str, *words: str) -> list[str]:
+    """The lines of the only block of a page (`lib/page.nix`) that has all the words."""
+    blocks = json.loads(machine.succeed(f"cat /etc/scenario/pages/{page}.json"))
+    found = [text.splitlines() for text in blocks if all(word in text for word in words)]
+    assert len(found) == 1, f"{page} has {len(found)} blocks with {words}"
+    return found[0]
+
+
 def call_plugin(method: str, body: Any, slot: str = "auth") -> tuple[int, Any]:
     """Calls a plugin past ratd, as root: the HTTP status, 0 where nobody answers, and the answer."""
     words = ["curl", "-sS", "--max-time", "30", "--unix-socket", f"/run/rat/plugins/{slot}.sock"]

@@ -156,7 +156,11 @@ pub(crate) fn run(binaries: &Path, options: &Options) -> Result<()> {
     }
     if options.figures && failed.is_empty() {
         let measured: Vec<_> = table.iter().flat_map(|row| row.figures.clone()).collect();
-        figures::write(&measured, &bench.programs)?;
+        let taken: Vec<_> = table
+            .iter()
+            .map(|row| (row.name.clone(), row.took))
+            .collect();
+        figures::write(&measured, &taken, &bench.programs)?;
     }
     let all = began.elapsed().as_secs_f64();
     say(&format!(

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -12,8 +13,12 @@ use crate::cargo::{root, say};
 const HEADING: &str = "## The appliance";
 
 /// Prints the figures and puts them into their place.
-pub(crate) fn write(measured: &[(String, String)], programs: &Programs) -> Result<()> {
-    let section = section(measured, &programs.files())?;
+pub(crate) fn write(
+    measured: &[(String, String)],
+    taken: &[(String, Duration)],
+    programs: &Programs,
+) -> Result<()> {
+    let section = section(measured, taken, &programs.files())?;
     say(&section);
     let path = root().join("docs/benchmarks.md");
     let page = std::fs::read_to_string(&path)
@@ -22,7 +27,11 @@ pub(crate) fn write(measured: &[(String, String)], programs: &Programs) -> Resul
         .with_context(|| format!("failed to write {}", path.display()))
 }
 
-fn section(measured: &[(String, String)], programs: &[PathBuf]) -> Result<String> {
+fn section(
+    measured: &[(String, String)],
+    taken: &[(String, Duration)],
+    programs: &[PathBuf],
+) -> Result<String> {
     let mut text = format!(
         "{HEADING}\n\n\
          Written by `cargo xtask vm --figures`: the module's units with release binaries, PostgreSQL on the same\n\
@@ -32,6 +41,12 @@ fn section(measured: &[(String, String)], programs: &[PathBuf]) -> Result<String
     for (name, value) in measured {
         let _ = writeln!(text, "| {name} | {value} |");
     }
+    text.push_str("\n| Scenario | Takes |\n|---|---:|\n");
+    for (name, time) in taken {
+        let _ = writeln!(text, "| `{name}` | {:.1} s |", time.as_secs_f64());
+    }
+    let all: Duration = taken.iter().map(|(_, time)| *time).sum();
+    let _ = writeln!(text, "| all | {:.0} s |", all.as_secs_f64());
     text.push_str("\n| Program | Stripped | Libraries | Closure |\n|---|---:|---|---:|\n");
     for file in programs {
         let size = size(file)?;
@@ -97,14 +112,21 @@ fn with(page: &str, section: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{section, with};
 
     #[test]
     fn a_program_is_weighed_with_the_libraries_that_it_loads() {
         let program = std::env::current_exe().unwrap();
         let measured = [("cold start".to_owned(), "0.20 s".to_owned())];
-        let text = section(&measured, &[program]).unwrap();
+        let taken = [2.25, 7.75].map(|time| ("boots".to_owned(), Duration::from_secs_f64(time)));
+        let text = section(&measured, &taken, &[program]).unwrap();
         assert!(text.contains("| cold start | 0.20 s |\n"), "{text}");
+        assert!(
+            text.contains("| `boots` | 7.8 s |\n| all | 10 s |\n"),
+            "{text}"
+        );
         let row = text.lines().last().unwrap();
         assert!(
             row.contains("`libc.so.6`") && row.ends_with(" MiB |"),
