@@ -73,6 +73,7 @@ let
       globalTimeout = 900;
     };
 
+  isForNixos = name: (import (./. + "/${name}.nix")).isForNixos or true;
   names = builtins.filter (name: name != "default") (
     builtins.concatMap (
       file:
@@ -87,5 +88,5 @@ lib.listToAttrs (
   map (name: {
     name = "vm-${name}";
     value = scenario name;
-  }) names
+  }) (builtins.filter isForNixos names)
 )

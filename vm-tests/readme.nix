@@ -1,20 +1,13 @@
 # What the README tells people to write makes a machine, and what it tells them to call works there.
 let
-  page = builtins.readFile ../README.md;
-  blocks =
-    language:
-    let
-      parts = builtins.filter builtins.isString (builtins.split "```${language}\n" page);
-      until = text: builtins.head (builtins.split "```" text);
-    in
-    map until (builtins.tail parts);
+  page = import ./lib/page.nix ../README.md;
   # The one that calls `rat apply`.
   calls = builtins.head (
-    builtins.filter (block: builtins.match "rat apply.*" block != null) (blocks "sh")
+    builtins.filter (block: builtins.match "rat apply.*" block != null) (page.fenced "sh")
   );
 
   # A file that is evaluated has to lie somewhere: this one is the snippet, below its comment.
-  snippet = builtins.head (blocks "nix");
+  snippet = builtins.head (page.fenced "nix");
   example = builtins.readFile ../examples/nixos/minimal.nix;
   start = builtins.stringLength example - builtins.stringLength snippet;
   isSame = start >= 0 && builtins.substring start (builtins.stringLength snippet) example == snippet;

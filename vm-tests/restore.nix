@@ -1,6 +1,6 @@
 # The commands of the page about backups bring back everything, from PostgreSQL and from SQLite.
 let
-  page = import ./lib/page.nix "backup-and-restore";
+  page = import ./lib/page.nix ../docs/how-to/backup-and-restore.md;
 in
 {
   nodes.machine = {

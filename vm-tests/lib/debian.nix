@@ -131,7 +131,7 @@ let
       unitFiles = map (name: {
         name = place name;
         value.text = texts.${name} + triggers name;
-      }) (attrNames texts);
+      }) (filter (name: texts.${name} != "\n") (attrNames texts));
       etcFiles = map (
         name:
         let

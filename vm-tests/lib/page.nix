@@ -1,10 +1,12 @@
-# A page of `docs/how-to` on a machine, for a scenario that does what it says: its indented blocks, in
-# their order, each as a script. Helpers find them by `block`.
-name:
+# A page on a machine, for a scenario that does what it says: its blocks, indented or fenced, each as a
+# text. Helpers find them by `block`.
+file:
 let
   inherit (builtins)
+    baseNameOf
     concatStringsSep
     filter
+    head
     isString
     map
     match
@@ -13,16 +15,22 @@ let
     split
     stringLength
     substring
+    tail
     toJSON
     ;
-  place = "scenario/pages/${name}.json";
+  text = readFile file;
+  place = "scenario/pages/${head (match "(.*)[.]md" (baseNameOf file))}.json";
+  parts = separator: text: filter isString (split separator text);
 
-  paragraphs = filter isString (split "\n\n+" (readFile (../../docs/how-to + "/${name}.md")));
-  indented = filter (paragraph: match "    .*" paragraph != null) paragraphs;
+  # Those of a language, a regular expression.
+  fenced = language: map (part: head (parts "```" part)) (tail (parts "```${language}\n" text));
+  isIndented = paragraph: match "    .*" paragraph != null;
   unindent = text: substring 4 (stringLength text) (replaceStrings [ "\n    " ] [ "\n" ] text);
-  blocks = map unindent indented;
+  blocks = map unindent (filter isIndented (parts "\n\n+" text)) ++ fenced "[a-z]+";
 in
 {
+  inherit fenced;
+
   machine.environment.etc.${place}.text = toJSON blocks;
 
   # A mutation: the page without the lines that begin with `word`, so that the claim `fails`.
@@ -30,7 +38,7 @@ in
     { word, fails }:
     let
       isOther = line: match "${word}.*" line == null;
-      less = text: concatStringsSep "\n" (filter isOther (filter isString (split "\n" text)));
+      less = text: concatStringsSep "\n" (filter isOther (parts "\n" text));
     in
     {
       inherit fails;
