@@ -1,5 +1,7 @@
 //! `rat units`: the units of the NixOS module, for machines without NixOS.
 
+mod steps;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -263,22 +265,6 @@ fn the_units_are_those_that_units_nix_makes_of_the_same_settings() {
             assert_eq!(text, &wanted[name], "{index}: {name}");
         }
     }
-}
-
-#[test]
-fn units_that_are_not_needed_any_more_are_removed_and_those_of_others_stay() {
-    let folder = folder("units-removed");
-    let plugin = "plugins: {auth: {image: a, address: 'unix:/run/rat/plugins/auth.sock'}}";
-    write(&folder, plugin, &[]);
-    let units = folder.join("lib/systemd/system");
-    fs::write(units.join("rat-plugin-other.service"), "[Service]\n").unwrap();
-    let (code, out, err) = write(&folder, "{}", &[]);
-    assert_eq!(code, 0, "{err}");
-    assert!(!out.contains("rat-plugin-"), "{out}");
-    let stopped = "systemctl stop rat-plugin-auth.service rat-plugin-auth.socket\n";
-    assert!(err.contains(stopped), "{err}");
-    assert!(!units.join("rat-plugin-auth.socket").exists());
-    assert!(units.join("rat-plugin-other.service").exists());
 }
 
 #[test]
