@@ -1,5 +1,6 @@
 //! `rat units`: the units of the NixOS module, for machines without NixOS.
 
+mod refused;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -284,72 +285,6 @@ fn a_unit_that_somebody_else_wrote_is_not_replaced() {
         1,
         "nothing else was written"
     );
-}
-
-#[test]
-fn what_units_cannot_do_is_refused_with_the_setting_that_asks_for_it() {
-    let auth = "plugins: {auth: {image: a, address: 'unix:/a.sock'}}";
-    let cases: [(&str, &[&str], i32, &str); 8] = [
-        ("server: {listen: 'x:y'}", &[], 78, "server.listen"),
-        (
-            "server: {listen: 'data.example.org:80'}",
-            &[],
-            1,
-            "server.listen: systemd listens on",
-        ),
-        (
-            "storage: {url: 'file:///home/a/lake'}",
-            &[],
-            1,
-            "a/lake is in /home",
-        ),
-        (
-            "storage: {url: 'file:///var/lib/rat'}",
-            &[],
-            1,
-            "storage.url: /var/lib/rat is ratd's",
-        ),
-        (
-            "runner: {temp_dir: '/srv/a b'}",
-            &[],
-            1,
-            "/srv/a b has characters",
-        ),
-        (
-            "{}",
-            &["--network=auth=any"],
-            1,
-            "auth: rat.yaml has no plugin for it",
-        ),
-        (
-            auth,
-            &["--network=auth=login.example.org"],
-            2,
-            "systemd knows no host names",
-        ),
-        (
-            auth,
-            &["--credential=auth:key=key.pem"],
-            2,
-            "the absolute path of a file",
-        ),
-    ];
-    for (index, (settings, arguments, wanted, message)) in cases.into_iter().enumerate() {
-        let folder = folder(&format!("units-refused-{index}"));
-        let (code, out, err) = write(&folder, settings, arguments);
-        assert_eq!(
-            (code, out.as_str()),
-            (wanted, ""),
-            "{settings} {arguments:?}: {err}"
-        );
-        // Long messages of clap are wrapped.
-        let err = err.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(err.contains(message), "{settings} {arguments:?}: {err}");
-        assert!(
-            !folder.join("lib").exists(),
-            "{settings}: nothing is written"
-        );
-    }
 }
 
 #[test]
