@@ -92,7 +92,7 @@ fn render(facts: &Facts) -> Result<BTreeMap<PathBuf, String>> {
         unit(
             format!("{name}.service"),
             template,
-            plugin.network.variant_of_plugin(),
+            &plugin.service_variant(),
             &blanks,
         )?;
         let setting = format!("plugins.{}.address", plugin.slot);

@@ -103,6 +103,33 @@ plugins:
             runner_is_elsewhere: true,
             ..Machine::default()
         },
+        // Plugins that are not built on the SDK, in each network.
+        Machine {
+            settings: "
+plugins:
+  auth: {image: auth, address: 'unix:/run/rat/plugins/auth.sock'}
+  sharing: {image: sharing, address: '127.0.0.1:50062'}
+  cloud: {image: cloud, address: 'unix:/run/rat/plugins/cloud.sock'}
+",
+            arguments: &[
+                "--without-sdk=auth",
+                "--without-sdk=sharing",
+                "--without-sdk=cloud",
+                "--network=cloud=any",
+                "--credential=auth:key=/etc/key",
+            ],
+            plugins: json!({
+                "auth": {"sdk": false, "credentials": {"key": "/etc/key"}},
+                "sharing": {"sdk": false},
+                "cloud": {"sdk": false, "network": ["any"]},
+            }),
+            programs: &[
+                ("auth", "rat-plugin-auth"),
+                ("sharing", "rat-plugin-sharing"),
+                ("cloud", "rat-plugin-cloud"),
+            ],
+            ..Machine::default()
+        },
         // Paths that look like blanks of the templates.
         Machine {
             settings: "

@@ -5,7 +5,7 @@ use super::{folder, write};
 #[test]
 fn what_units_cannot_do_is_refused_with_the_setting_that_asks_for_it() {
     let auth = "plugins: {auth: {image: a, address: 'unix:/a.sock'}}";
-    let cases: [(&str, &[&str], i32, &str); 14] = [
+    let cases: [(&str, &[&str], i32, &str); 16] = [
         ("server: {listen: 'x:y'}", &[], 78, "server.listen"),
         (
             "server: {listen: 'data.example.org:80'}",
@@ -60,6 +60,18 @@ fn what_units_cannot_do_is_refused_with_the_setting_that_asks_for_it() {
             &[],
             1,
             "runner.address: /tmp/runner.sock is in /tmp, which the units do not see",
+        ),
+        (
+            "{}",
+            &["--without-sdk=auth"],
+            1,
+            "auth: rat.yaml has no plugin for it",
+        ),
+        (
+            "plugins: {auth: {image: a, address: 'unix:/a.sock', idle_stop: 1m}}",
+            &["--without-sdk=auth"],
+            1,
+            "plugins.auth.idle_stop: is done by rat-plugin-sdk",
         ),
         (
             "runner: {temp_dir: '/srv/a b'}",
