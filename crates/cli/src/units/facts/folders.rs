@@ -206,8 +206,8 @@ mod tests {
                 "a.b: /var/lib is a folder of the system that holds more",
             ),
             (
-                "/home/a",
-                "a.b: /home/a is in /home, which the units do not see; ",
+                "/dev/shm",
+                "a.b: /dev/shm is in /dev, which the units do not see; ",
             ),
             (
                 "/run/user/1",
