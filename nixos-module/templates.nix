@@ -3,8 +3,8 @@
 #
 # Words between @ are the blanks. A line with one that stands for many values is there for each of
 # them. What cannot be a blank has a variant: the network that a service needs (none, local, any; of
-# a plugin: none, some, any), the kind of a socket's address (unix, port), and whether its plugin ends
-# when nobody calls it (idle).
+# a plugin: none, some, any), whether a plugin is built on the SDK, the kind of a socket's address
+# (unix, port), and whether its plugin ends when nobody calls it (idle).
 let
   inherit (builtins)
 
@@ -56,8 +56,9 @@ let
       };
     };
 
-  render =
-    settings: network:
+  render = renderOf true;
+  renderOf =
+    sdk: settings: network:
     import ./text.nix (
       import ./units.nix {
         inherit settings;
@@ -70,7 +71,7 @@ let
         };
         credentials."@credential@" = "@credential_file@";
         plugins."@slot@" = {
-          inherit network;
+          inherit network sdk;
           program = "@program@";
           arguments = [ "@arguments@" ];
           credentials."@credential@" = "@credential_file@";
@@ -83,6 +84,40 @@ let
     title = "${file} ${name}";
     text = texts."system/${file}";
   };
+  plugins =
+    concatMap
+      (
+        { name, network }:
+        map
+          (
+            { suffix, sdk }:
+            variant "rat-plugin-@slot@.service" "${name}${suffix}" (renderOf sdk settings network)
+          )
+          [
+            {
+              suffix = "";
+              sdk = true;
+            }
+            {
+              suffix = "-without-sdk";
+              sdk = false;
+            }
+          ]
+      )
+      [
+        {
+          name = "none";
+          network = [ ];
+        }
+        {
+          name = "some";
+          network = [ "@network@" ];
+        }
+        {
+          name = "any";
+          network = [ "any" ];
+        }
+      ];
   sockets =
     concatMap
       (file: [
@@ -112,12 +147,10 @@ let
     (variant "ratd.service" "none" plain)
     (variant "ratd.service" "local" (render (withPlugin "127.0.0.1:1") [ ]))
     (variant "ratd.service" "any" (render (withPlugin port) [ ]))
-    (variant "rat-plugin-@slot@.service" "none" plain)
-    (variant "rat-plugin-@slot@.service" "some" (render settings [ "@network@" ]))
-    (variant "rat-plugin-@slot@.service" "any" (render settings [ "any" ]))
     (variant "rat-plugin-@slot@.socket" "unix-idle" (render (idle settings) [ ]))
     (variant "rat-plugin-@slot@.socket" "port-idle" (render (idle onPorts) [ ]))
   ]
+  ++ plugins
   ++ daemons
   ++ sockets
   ++ map (file: variant file "-" plain) [

@@ -5,10 +5,11 @@
 //! has `units.nix` make the same of the same settings and compares. Of the sandbox, the restarts and
 //! the limits nothing is known here.
 //!
-//! Nothing is started and no user is made: the commands for that are printed.
+//! Nothing is started, restarted or made a user: the commands for that are printed.
 
 mod facts;
 mod files;
+mod steps;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,11 +43,12 @@ pub fn execute(console: &Console, arguments: &UnitsArguments) -> Result<ExitCode
     for unseen in facts.unseen() {
         console.note(&unseen);
     }
-    let written = files::write(&prefix, &render(&facts)?)?;
+    let texts = render(&facts)?;
+    let written = files::write(&prefix, &texts)?;
     for file in &written.files {
         console.result(&file.display().to_string())?;
     }
-    console.note(&next_steps(&prefix, &facts, &written.removed));
+    console.note(&steps::next_steps(&prefix, &facts, &texts, &written));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -90,7 +92,7 @@ fn render(facts: &Facts) -> Result<BTreeMap<PathBuf, String>> {
         unit(
             format!("{name}.service"),
             template,
-            plugin.network.variant_of_plugin(),
+            &plugin.service_variant(),
             &blanks,
         )?;
         let setting = format!("plugins.{}.address", plugin.slot);
@@ -149,51 +151,4 @@ fn listen(setting: &str, address: &Address) -> Result<Blanks> {
             Ok(Blanks::one(template::PORT, format!("{host}:{port}")))
         }
     }
-}
-
-/// What a person has to do now.
-fn next_steps(prefix: &Path, facts: &Facts, removed: &[String]) -> String {
-    let mut steps = Vec::new();
-    if !removed.is_empty() {
-        let removed = removed.join(" ");
-        steps.push(format!("systemctl stop {removed}"));
-        steps.push(format!("systemctl disable {removed}"));
-    }
-    let lib = prefix.join("lib");
-    let is_searched = ["/usr/local", "/usr"].map(Path::new).contains(&prefix);
-    if is_searched {
-        steps.push("systemd-sysusers && systemd-tmpfiles --create".to_owned());
-        steps.push("systemctl daemon-reload".to_owned());
-    } else {
-        let lib = lib.display();
-        steps.push(format!("systemd-sysusers {lib}/sysusers.d/rat.conf"));
-        steps.push(format!(
-            "systemd-tmpfiles --create {lib}/tmpfiles.d/rat.conf"
-        ));
-        steps.push(format!("systemctl link {lib}/systemd/system/rat*"));
-    }
-    let sockets = facts
-        .sockets()
-        .into_iter()
-        .map(|(name, ..)| name.to_owned());
-    let plugins = facts
-        .plugins
-        .iter()
-        .map(|plugin| format!("rat-plugin-{}", plugin.slot));
-    let sockets: Vec<_> = sockets
-        .chain(plugins)
-        .map(|name| format!("{name}.socket"))
-        .collect();
-    let services: Vec<_> = facts
-        .daemons()
-        .iter()
-        .map(|name| format!("{name}.service"))
-        .collect();
-    steps.push(format!(
-        "systemctl enable --now {} {}",
-        sockets.join(" "),
-        services.join(" ")
-    ));
-    let steps: Vec<_> = steps.iter().map(|step| format!("  {step}")).collect();
-    format!("Next, as root:\n{}", steps.join("\n"))
 }

@@ -53,6 +53,11 @@ impl Path {
         Self(self.0.iter().take(length).cloned().collect())
     }
 
+    /// The path of what this is in.
+    pub(crate) fn parent(&self) -> Self {
+        self.prefix(self.0.len().saturating_sub(1))
+    }
+
     /// Whether this is `other` or lies within it.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0)

@@ -3,6 +3,7 @@
 //! Nothing stops at the first mistake. Where the schema has already found a value broken, it
 //! stands here as its default, and checks that would compare it with others are left out.
 
+mod addresses;
 mod auth;
 mod catalog;
 mod locations;
@@ -20,7 +21,7 @@ use bytesize::ByteSize;
 use crate::problem::Path;
 use crate::settings::{Log, PluginHealth, Ratq, Runner, Scheduler, Settings};
 use crate::units::{format_size, parse_duration, parse_size};
-use crate::{Address, InvalidAddress, wire};
+use crate::{Address, wire};
 
 /// The smallest memory limit with which a query can do anything.
 const MIN_MEMORY: ByteSize = ByteSize::mib(16);
@@ -48,7 +49,7 @@ pub(crate) fn validate(root: &wire::Root, check: &mut Checker) -> Option<Setting
     let scheduler = scheduler(&root.scheduler, check);
     let plugin_health = plugin_health(&root.plugin_health, check);
     let plugins = plugins::plugins(&root.plugins, check);
-    addresses_differ(root, check);
+    addresses::addresses_differ(root, check);
     server::warn_if_open(root, check);
     if !check.problems.is_empty() {
         return None;
@@ -245,48 +246,6 @@ fn scheduler(wire: &wire::Scheduler, check: &mut Checker) -> Option<Scheduler> {
         lost_after: lost_after?,
         max_running: max_running?,
     })
-}
-
-/// Four listeners cannot share an address; the second one's start would fail with a riddle.
-fn addresses_differ(root: &wire::Root, check: &mut Checker) {
-    let defaults = listeners(&wire::Root::default());
-    let listeners = listeners(root);
-    for (position, (name, address)) in listeners.iter().enumerate() {
-        let Ok(address) = address else { continue };
-        let any_port = matches!(address, Address::Tcp { port: 0, .. });
-        let same = listeners[..position]
-            .iter()
-            .find(|(_, other)| other.as_ref() == Ok(address));
-        let Some((other, _)) = same.filter(|_| !any_port) else {
-            continue;
-        };
-        // The one to change is the one that somebody set.
-        let untouched = defaults.contains(&(*name, Ok(address.clone())));
-        let (blamed, other) = if untouched {
-            (other, name)
-        } else {
-            (name, other)
-        };
-        let (path, other) = (Path::dotted(blamed), Path::dotted(other));
-        if check.intact(&[path.clone(), other.clone()]) {
-            check.problem(
-                &path,
-                format!("must not be the address of {other}, {address}"),
-            );
-        }
-    }
-}
-
-fn listeners(root: &wire::Root) -> [(&'static str, Result<Address, InvalidAddress>); 4] {
-    [
-        ("server.listen", root.server.listen.0.parse()),
-        (
-            "server.internal_socket",
-            root.server.internal_socket.0.parse(),
-        ),
-        ("runner.address", root.runner.address.0.parse()),
-        ("ratq.address", root.ratq.address.0.parse()),
-    ]
 }
 
 fn absolute_path(text: &str) -> Result<PathBuf, String> {

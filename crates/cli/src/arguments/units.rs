@@ -15,7 +15,8 @@ What is written is what the NixOS module makes, for any machine with systemd 254
   PREFIX/lib/tmpfiles.d/       their folders
 Programs are expected in PREFIX/bin: ratd, rat-runner, ratq, and for a plugin rat-plugin-<name>, the
 name being that of its slot in rat.yaml. Units that an earlier call wrote and that are not needed any
-more are removed. Settings in rat.yaml that name a secret without a path are taken from /etc/credstore.
+more are removed. What has to be started and restarted is printed. Settings in rat.yaml that name a
+secret without a path are taken from /etc/credstore.
 
 Examples:
   rat units --config /etc/rat/rat.yaml
@@ -35,6 +36,10 @@ pub struct UnitsArguments {
     /// File with a secret for ratd, or for the plugin of a slot, repeatable
     #[arg(long, value_name = "[SLOT:]NAME=FILE")]
     pub credential: Vec<Credential>,
+    /// The plugin of the slot is not built on rat-plugin-sdk: it does not tell systemd that it is
+    /// ready and lives, and takes no --configure-from; repeatable
+    #[arg(long, value_name = "SLOT")]
+    pub without_sdk: Vec<String>,
 }
 
 /// Something that is said of a plugin.

@@ -4,13 +4,14 @@
 //! `nixos-module/address.nix` and `units.nix` find out the same for NixOS.
 
 mod database;
+mod folders;
 mod network;
 mod plugin;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use rat_config::{Address, Catalog, CatalogAccess, DatabaseSource, FileReference, Settings};
 
 use super::template::Blanks;
@@ -23,8 +24,11 @@ use plugin::{LocalPlugin, local_plugins};
 const STATE: &str = "/var/lib/rat";
 /// Where systemd looks for credentials by itself.
 const CREDENTIALS: &str = "/etc/credstore";
-/// Folders that a process in the sandbox does not see.
-const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+const LAKE_INSTEAD: &str = "take a folder of its own, such as /var/lib/rat/lake or /srv/rat/lake";
+const DATABASE_INSTEAD: &str =
+    "put the file into a folder of its own, as in sqlite:/var/lib/rat/rat.db";
+const SPILL_INSTEAD: &str = "take a folder of its own, such as /srv/rat/spill, or leave it out: then it is a /var/tmp that \
+     only rat-runner sees";
 /// What needs no escaping in a unit, nor in a list of paths.
 const PLAIN: &str = "/._-+,=:@";
 
@@ -59,21 +63,13 @@ impl Facts {
         let programs = prefix.join("bin");
         let plugins = local_plugins(settings, &programs, arguments)?;
         let lake = PathBuf::from(settings.storage.url.path());
-        ensure!(
-            lake != Path::new(STATE),
-            "storage.url: {STATE} is ratd's own folder; take one within it, or elsewhere"
-        );
+        folders::check("storage.url", &lake, LAKE_INSTEAD)?;
         let database = Database::of(&settings.database.source)?;
-        for folder in [Some(&lake), database.folder.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            if let Some(hidden) = hidden_in(folder) {
-                bail!(
-                    "{} is in {hidden}, which the units do not see",
-                    folder.display()
-                );
-            }
+        if let Some(folder) = &database.folder {
+            folders::check("database.url", folder, DATABASE_INSTEAD)?;
+        }
+        if let Some(folder) = &settings.runner.temp_dir {
+            folders::check("runner.temp_dir", folder, SPILL_INSTEAD)?;
         }
         let ratd_network = settings
             .plugins
@@ -90,7 +86,7 @@ impl Facts {
                 Network::and,
             );
         let here = |address: &Address| address.is_local().then(|| address.clone());
-        Ok(Self {
+        let facts = Self {
             config: config.to_owned(),
             programs,
             listen: settings.server.listen.clone(),
@@ -104,7 +100,30 @@ impl Facts {
             spill: settings.runner.temp_dir.clone(),
             credentials: ratd_credentials(settings, &arguments.credential),
             plugins,
-        })
+        };
+        facts.sockets_are_seen()?;
+        Ok(facts)
+    }
+
+    /// Those that the daemons themselves connect to.
+    fn sockets_are_seen(&self) -> Result<()> {
+        let own = self.sockets().into_iter();
+        let own = own.filter(|(name, ..)| *name != "ratd");
+        let own = own.map(|(_, setting, address)| (setting.to_owned(), address));
+        let plugins = self.plugins.iter();
+        let plugins =
+            plugins.map(|plugin| (format!("plugins.{}.address", plugin.slot), &plugin.address));
+        for (setting, address) in own.chain(plugins) {
+            if let Address::Unix(path) = address
+                && let Some(hidden) = folders::hidden_in(path)
+            {
+                bail!(
+                    "{setting}: {} is in {hidden}, which the units do not see; take one in /run/rat",
+                    path.display()
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The services but those of plugins.
@@ -151,7 +170,7 @@ impl Facts {
         let mut files = self.programs();
         files.push(self.config.clone());
         let unseen = files.iter().filter_map(|file| {
-            let hidden = hidden_in(file)?;
+            let hidden = folders::hidden_in(file)?;
             Some(format!(
                 "{} is in {hidden}, which the units do not see.",
                 file.display()
@@ -201,10 +220,6 @@ pub(super) fn plain(path: &Path) -> Result<String> {
             path.display()
         ),
     }
-}
-
-fn hidden_in(path: &Path) -> Option<&'static str> {
-    HIDDEN.into_iter().find(|hidden| path.starts_with(hidden))
 }
 
 /// What the settings name without a path, and what was named in the call.

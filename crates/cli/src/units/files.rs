@@ -1,12 +1,12 @@
 //! Writing the files, and removing those that an earlier call wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 /// First line of every file: what bears it is ours to replace and to remove.
 const MARK: &str = "# Written by `rat units`, which replaces it and removes it again.\n";
@@ -16,33 +16,73 @@ const MODE: u32 = 0o644;
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) files: Vec<PathBuf>,
+    /// What changed, by path below `PREFIX/lib`: the text that was there before.
+    pub(super) replaced: BTreeMap<PathBuf, String>,
+    /// What was not there before, by path below `PREFIX/lib`.
+    pub(super) added: BTreeSet<PathBuf>,
     /// Names of the units that are gone.
     pub(super) removed: Vec<String>,
 }
 
-/// Writes `texts`, by path below `PREFIX/lib`.
+impl Written {
+    /// Whether everything is as it was.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.replaced.is_empty() && self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// Writes `texts`, by path below `PREFIX/lib`. A file that is as it should be is left alone.
 pub(super) fn write(prefix: &Path, texts: &BTreeMap<PathBuf, String>) -> Result<Written> {
     let lib = prefix.join("lib");
     let files: Vec<_> = texts.keys().map(|name| lib.join(name)).collect();
     // Before anything is written: a person's own file is not replaced.
-    for file in &files {
-        ensure!(
-            is_ours(file)?.unwrap_or(true),
-            "{} exists and was not written by `rat units`; move it away",
-            file.display()
-        );
+    let mut written = Written {
+        files,
+        replaced: BTreeMap::new(),
+        added: BTreeSet::new(),
+        removed: Vec::new(),
+    };
+    for (name, text) in texts {
+        match ours(&lib.join(name))? {
+            Some(before) if before == *text => {}
+            Some(before) => {
+                written.replaced.insert(name.clone(), before);
+            }
+            None => {
+                written.added.insert(name.clone());
+            }
+        }
     }
-    for (file, text) in files.iter().zip(texts.values()) {
-        write_one(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    for name in written.replaced.keys().chain(&written.added) {
+        let file = lib.join(name);
+        write_one(&file, &texts[name])
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    let removed = remove_others(&lib.join("systemd/system"), texts)?;
-    Ok(Written { files, removed })
+    written.removed = remove_others(&lib.join("systemd/system"), texts)?;
+    Ok(written)
 }
 
-/// Whether a file bears the mark; `None` where there is none.
-fn is_ours(file: &Path) -> Result<Option<bool>> {
+/// The text of a file that an earlier call wrote; `None` where there is none.
+///
+/// # Errors
+/// It is somebody else's.
+fn ours(file: &Path) -> Result<Option<String>> {
+    let Some(text) = read(file)? else {
+        return Ok(None);
+    };
+    let text = text.strip_prefix(MARK).with_context(|| {
+        format!(
+            "{} exists and was not written by `rat units`; move it away",
+            file.display()
+        )
+    })?;
+    Ok(Some(text.to_owned()))
+}
+
+/// `None` where there is no file.
+fn read(file: &Path) -> Result<Option<String>> {
     match fs::read(file) {
-        Ok(text) => Ok(Some(text.starts_with(MARK.as_bytes()))),
+        Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
     }
@@ -82,7 +122,7 @@ fn remove_others(folder: &Path, texts: &BTreeMap<PathBuf, String>) -> Result<Vec
             continue;
         }
         let file = entry.path();
-        if is_ours(&file)? == Some(true) {
+        if read(&file)?.is_some_and(|text| text.starts_with(MARK)) {
             fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
             removed.push(name);
         }

@@ -1,6 +1,7 @@
 //! Units with blanks, as `nixos-module/templates.nix` makes them, and how they are filled in.
 //!
-//! A line with a blank is there once for each of its values. Without a value a blank that is a word
+//! A line with a blank is there once for each of its values; a value may hold what looks like a
+//! blank, since a path may. Without a value a blank that is a word
 //! among others is left out, and a line that consists of it is not there.
 
 use anyhow::{Context, Result};
@@ -70,29 +71,29 @@ impl Blanks {
         }
     }
 
+    /// In one pass: what stands in place of a blank is not looked at again, whatever it is.
     fn fill(&self, line: &str) -> Vec<String> {
-        let mut lines = vec![line.to_owned()];
-        for (blank, values) in &self.values {
-            lines = lines
-                .iter()
-                .flat_map(|line| fill_one(line, blank, values))
-                .collect();
+        let Some((before, values, after)) = self.first(line) else {
+            return vec![line.to_owned()];
+        };
+        let after = self.fill(after);
+        let put = |before: &str, value: &str| -> Vec<String> {
+            let lines = after.iter().map(|after| format!("{before}{value}{after}"));
+            lines.collect()
+        };
+        match (values, before.strip_suffix(' ')) {
+            ([], Some(before)) => put(before, ""),
+            (values, _) => values.iter().flat_map(|value| put(before, value)).collect(),
         }
-        lines
     }
-}
 
-fn fill_one(line: &str, blank: &str, values: &[String]) -> Vec<String> {
-    if !line.contains(blank) {
-        return vec![line.to_owned()];
-    }
-    let word = format!(" {blank}");
-    match values {
-        [] if line.contains(&word) => vec![line.replace(&word, "")],
-        values => values
-            .iter()
-            .map(|value| line.replace(blank, value))
-            .collect(),
+    /// What is before the first blank of `line`, its values, and what is behind it.
+    fn first<'a>(&self, line: &'a str) -> Option<(&'a str, &[String], &'a str)> {
+        let found = self.values.iter().filter_map(|(blank, values)| {
+            let (before, after) = line.split_once(blank)?;
+            Some((before, values.as_slice(), after))
+        });
+        found.min_by_key(|(before, ..)| before.len())
     }
 }
 
@@ -106,11 +107,21 @@ mod tests {
 
     #[test]
     fn a_line_is_there_for_each_value_of_its_blank() {
-        let filled = |line, found: &[&str]| fill_one(line, "@a@", &values(found));
+        let filled = |line, found: &[&str]| Blanks::default().with("@a@", values(found)).fill(line);
         assert_eq!(filled("k=@a@", &["x", "y"]), ["k=x", "k=y"]);
         assert_eq!(filled("k=@a@", &[]), Vec::<String>::new());
         assert_eq!(filled("k=x @a@ y", &[]), ["k=x y"]);
         assert_eq!(filled("k=x", &[]), ["k=x"]);
+        assert_eq!(filled("@a@-@a@ @b@", &["x"]), ["x-x @b@"]);
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_blank_is_left_as_it_is() {
+        let blanks = Blanks::one("@b@", "/@a@:@b@").with("@a@", values(&["@b@", "@c@ @a@"]));
+        assert_eq!(blanks.fill("@a@ @b@"), ["@b@ /@a@:@b@", "@c@ @a@ /@a@:@b@"]);
+        // Neither do a value and what is around it make one.
+        let blanks = Blanks::one("@a@", "@").with("@b@", values(&["x"]));
+        assert_eq!(blanks.fill("@a@b@"), ["@b@"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 
-use crate::support::problems;
+use crate::support::{load, problems};
 
 fn check(text: &str, expected: Expect) {
     expected.assert_eq(&problems(text));
@@ -228,8 +228,76 @@ runner: {address: 'unix:/run/rat/ratq.sock'}
         expect![[r#"
             rat.yaml:1:40: database.url_file: must not be given together with url
             rat.yaml:2:16: catalog.uri: is only used with `type: rest`
-            rat.yaml:3:48: server.internal_socket: must not be the address of server.listen, 127.0.0.1:1
-            rat.yaml:4:19: runner.address: must not be the address of ratq.address, unix:/run/rat/ratq.sock
+            rat.yaml:3:48: server.internal_socket: must not be on the address of server.listen, 127.0.0.1:1; give one of them another port
+            rat.yaml:4:19: runner.address: must not be on the address of ratq.address, unix:/run/rat/ratq.sock; give one of them another path
+        "#]],
+    );
+}
+
+#[test]
+fn two_sockets_on_one_address_are_named() {
+    check(
+        "\
+server: {listen: '0.0.0.0:8080', internal_socket: 'localhost:8080'}
+runner: {address: 'unix:/run/../run/rat/plugins/auth.sock'}
+ratq: {address: '[::1]:50051', max_rows: 0}
+plugins:
+  auth: {image: a, address: 'unix:/run/rat/plugins/auth.sock'}
+  executor: {image: b, address: '127.0.0.1:8080'}
+  sharing: {image: c, address: 'https://localhost:50051'}
+",
+        expect![[r#"
+            rat.yaml:1:51: server.internal_socket: must not be on the address of server.listen, 0.0.0.0:8080; give one of them another port
+            rat.yaml:3:42: ratq.max_rows: must be a whole number from 1 to 100000000, not 0
+            rat.yaml:5:29: plugins.auth.address: must not be on the address of runner.address, unix:/run/../run/rat/plugins/auth.sock; give one of them another path
+            rat.yaml:6:33: plugins.executor.address: must not be on the address of server.listen, 0.0.0.0:8080; give one of them another port
+            rat.yaml:7:32: plugins.sharing.address: must not be on the address of ratq.address, [::1]:50051; give one of them another port
+        "#]],
+    );
+    // One that is not set is not to blame.
+    check(
+        "plugins: {auth: {image: a, address: 'unix:/var/run/rat/internal.sock'}}\n",
+        expect![[r#"
+            rat.yaml:1:37: plugins.auth.address: must not be on the address of server.internal_socket, unix:/run/rat/internal.sock; give one of them another path
+        "#]],
+    );
+}
+
+#[test]
+fn one_process_fills_several_slots_with_one_configuration() {
+    load(
+        "plugins: {auth: {image: a, address: 'unix:/a'}, cloud: {image: b, address: 'unix:/./a'}}",
+    );
+    let plugins = |auth: &str, cloud: &str| {
+        format!(
+            "\
+plugins:
+  auth: {{image: a, address: 'https://a.example.org'{auth}}}
+  cloud: {{image: a, name: b, address: 'https://A.example.org:443'{cloud}}}
+"
+        )
+    };
+    load(&plugins("", ""));
+    load(&plugins(", config: {a: [1]}", ", config: {a: [1]}"));
+    check(
+        &plugins(", config: {a: 1}", ", config: {a: 2}"),
+        expect![[r#"
+            rat.yaml:3:68: plugins.cloud.config: its `config` must be the same as plugins.auth.config: the plugin is at the same address, and one plugin has one configuration
+        "#]],
+    );
+    check(
+        &plugins(", config: {a: 1}", ""),
+        expect![[r#"
+            rat.yaml:3:3: plugins.cloud: its `config` must be the same as plugins.auth.config: the plugin is at the same address, and one plugin has one configuration
+        "#]],
+    );
+    check(
+        "\
+runner: {address: 'a.example.org:50060'}
+plugins: {auth: {image: a, address: 'a.example.org:50060'}}
+",
+        expect![[r#"
+            rat.yaml:2:37: plugins.auth.address: must not be on the address of runner.address, a.example.org:50060; give one of them another port
         "#]],
     );
 }

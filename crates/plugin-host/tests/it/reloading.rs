@@ -14,10 +14,12 @@ fn names(list: &[&str]) -> Vec<String> {
 async fn what_is_new_changed_gone_and_as_before_is_told_and_done() {
     let rig = Rig::new().await;
     let script = Script::new();
-    let socket = rig.socket("one.sock");
-    let _served = Served::unix(&socket, &script);
-    let address = format!("unix:{}", socket.display());
-    let at = |slot: Slot, more: &str| line(slot, &address, more);
+    let socket = |slot: Slot| rig.socket(&format!("{slot}.sock"));
+    let _served = Slot::ALL.map(|slot| Served::unix(&socket(slot), &script));
+    let at = |slot: Slot, more: &str| {
+        let address = format!("unix:{}", socket(slot).display());
+        line(slot, &address, more)
+    };
     let before = [
         at(Slot::Auth, ""),
         at(Slot::Sharing, ""),

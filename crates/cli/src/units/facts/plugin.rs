@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use rat_config::{Address, Plugin, PluginAddress, Settings, Slot};
 
 use super::network::Network;
@@ -17,9 +17,11 @@ pub(in crate::units) struct LocalPlugin {
     pub(in crate::units) slot: Slot,
     pub(in crate::units) address: Address,
     pub(in crate::units) program: PathBuf,
-    pub(in crate::units) network: Network,
+    network: Network,
     credentials: Vec<(String, PathBuf)>,
     idle_stop: Option<Duration>,
+    /// Whether it is built on rat-plugin-sdk.
+    on_sdk: bool,
 }
 
 impl LocalPlugin {
@@ -29,6 +31,12 @@ impl LocalPlugin {
             Some(_) => "-idle",
             None => "",
         }
+    }
+
+    /// Which template of its service is the one.
+    pub(in crate::units) fn service_variant(&self) -> String {
+        let suffix = if self.on_sdk { "" } else { "-without-sdk" };
+        format!("{}{suffix}", self.network.variant_of_plugin())
     }
 
     pub(in crate::units) fn blanks(&self) -> Result<Blanks> {
@@ -57,20 +65,42 @@ pub(super) fn local_plugins(
             PluginAddress::Plain(address) if address.is_local() => Some((*slot, address, plugin)),
             PluginAddress::Plain(_) | PluginAddress::Https { .. } => None,
         });
-    let plugins: Vec<_> = here
+    let mut plugins: Vec<_> = here
         .map(|(slot, address, plugin)| local_plugin(slot, address, plugin, programs, arguments))
         .collect();
+    // As units.nix has them.
+    plugins.sort_by_key(|plugin| plugin.slot.as_str());
     let networks = arguments.network.iter().map(|found| &found.slot);
     let credentials = arguments
         .credential
         .iter()
         .filter_map(|found| found.slot.as_ref());
-    for slot in networks.chain(credentials) {
+    let without_sdk = arguments.without_sdk.iter();
+    for slot in networks.chain(credentials).chain(without_sdk) {
         let is_here = plugins.iter().any(|plugin| plugin.slot.as_str() == slot);
         ensure!(
             is_here,
             "{slot}: rat.yaml has no plugin for it that runs on this machine"
         );
+    }
+    for plugin in &plugins {
+        ensure!(
+            plugin.on_sdk || plugin.idle_stop.is_none(),
+            "plugins.{}.idle_stop: is done by rat-plugin-sdk, on which --without-sdk says that the \
+             plugin is not built; leave one of them out",
+            plugin.slot
+        );
+    }
+    for (position, plugin) in plugins.iter().enumerate() {
+        let before = &plugins[..position];
+        if let Some(other) = before.iter().find(|other| other.address == plugin.address) {
+            bail!(
+                "plugins.{}.address: is that of plugins.{}, and systemd has a socket for each slot; \
+                 give them an address each, also where one process fills both",
+                plugin.slot,
+                other.slot
+            );
+        }
     }
     Ok(plugins)
 }
@@ -100,5 +130,6 @@ fn local_plugin(
         network: network.and(Network::reach(address)),
         credentials,
         idle_stop: plugin.idle_stop,
+        on_sdk: !arguments.without_sdk.iter().any(|found| found == name),
     }
 }
