@@ -19,8 +19,8 @@ in
   };
 
   mutations = {
-    "the step that makes users and folders" = install.without {
-      word = "systemd-sysusers";
+    "the step that makes the key" = install.without {
+      word = "openssl";
       fails = "the page's commands make a data platform";
     };
     "the step that makes the database" = install.without {
