@@ -9,10 +9,13 @@ let
   # A later release with the same programs: on NixOS it is the path that tells one from another.
   moved =
     package:
-    # Its other outputs stay behind, so that it must not say that they are installed with it.
-    pkgs.runCommand "${package.name}-next" {
-      meta = { inherit (package.meta) mainProgram; };
-    } "cp -r ${package} $out"
+    let
+      # Its other outputs stay behind, so that it must not say that they are installed with it.
+      meta = {
+        inherit (package.meta) mainProgram;
+      };
+    in
+    pkgs.runCommand "${package.name}-next" { inherit meta; } "cp -r ${package} $out"
     // {
       inherit (package) pname version;
     };
