@@ -19,6 +19,10 @@ let
 
   # What cannot be moved is tried again the next time. All at once, since they may change places.
   script = ''
+    # Where a socket was that is no more, another may be now.
+    for file in "$RUNTIME_DIRECTORY"/*; do
+      case " $* " in *" ''${file##*/} "*) ;; *) rm -f "$file" ;; esac
+    done
     moved=
     for unit; do
       now=$(systemctl show --property=Listen --value "$unit")

@@ -9,7 +9,13 @@ let
   # A later release with the same programs: on NixOS it is the path that tells one from another.
   moved =
     package:
-    pkgs.runCommand "${package.name}-next" { inherit (package) meta; } "cp -r ${package} $out"
+    let
+      # Its other outputs stay behind, so that it must not say that they are installed with it.
+      meta = {
+        inherit (package.meta) mainProgram;
+      };
+    in
+    pkgs.runCommand "${package.name}-next" { inherit meta; } "cp -r ${package} $out"
     // {
       inherit (package) pname version;
     };
@@ -68,8 +74,6 @@ let
         ];
       }) test.nodes;
       testScript = builtins.readFile ./lib/helpers.py + builtins.readFile (./. + "/${name}.py");
-      # The helpers are for all scenarios, and each uses some of them.
-      skipLint = true;
       globalTimeout = 900;
     };
 

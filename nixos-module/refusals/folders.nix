@@ -10,6 +10,7 @@ let
     filter
     filterAttrs
     hasPrefix
+    isList
     isString
     optional
     splitString
@@ -84,8 +85,10 @@ let
       services = filterAttrs (
         name: unit: !(isOurs name) && (unit.enable or true)
       ) config.systemd.services;
-      listed = value: if isString value then splitString " " value else value;
-      namesOf = name: listed (services.${name}.serviceConfig.StateDirectory or [ ]);
+      # A line or several, each with several names; a line may be empty, and whatever NixOS writes.
+      lines = value: if isList value then value else [ value ];
+      words = line: splitString " " (toString line);
+      namesOf = name: concatMap words (lines (services.${name}.serviceConfig.StateDirectory or [ ]));
       isKnown = name: name != "" && builtins.match ".*%.*" name == null;
     in
     map (name: "/var/lib/${builtins.head (splitString ":" name)}") (

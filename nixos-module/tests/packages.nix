@@ -21,7 +21,11 @@ let
         );
       };
       common = {
-        inherit (arguments) meta;
+        # As in nixpkgs: what a package is installed with, unless it says so itself.
+        meta = {
+          outputsToInstall = [ "out" ] ++ (if builtins.elem "man" outputs then [ "man" ] else [ ]);
+        }
+        // arguments.meta;
         overrideAttrs = change: build name (arguments // change arguments);
       }
       // (arguments.passthru or { })
@@ -31,7 +35,7 @@ let
     // builtins.listToAttrs (
       map (output: {
         name = output;
-        value = made.${output} // common;
+        value = made.${output} // common // { outputSpecified = true; };
       }) outputs
     )
     // common;
@@ -65,7 +69,7 @@ let
           names = import ./documentation.nix { inherit lib; } arguments.options;
         };
       };
-      # The machines are evaluated as well.
+      # The machines are evaluated as well. They have the packages that the test was made with.
       testers.runNixOSTest =
         test:
         build "vm-test-${test.name}" {
@@ -79,6 +83,7 @@ let
                 { nixpkgs.hostPlatform = system; }
               ];
               packages = final;
+              mayChangePackages = false;
             }).config.system.build.toplevel
           ) test.nodes;
         };

@@ -330,6 +330,15 @@ in
     };
     message = "services.rat.storage.path: \"/var/lib/other/lake\" is in /var/lib/other, which is another service's; take";
   };
+  a-lake-in-the-second-state-of-another-service = {
+    configuration = of { storage.path = "/var/lib/other"; } // {
+      systemd.services.other.serviceConfig.StateDirectory = [
+        "zeroth"
+        "first other"
+      ];
+    };
+    message = "services.rat.storage.path: \"/var/lib/other\" is another service's; take";
+  };
   a-database-file-without-folder = {
     configuration = of {
       database.createLocally = false;

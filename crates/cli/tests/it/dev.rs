@@ -1,5 +1,6 @@
 //! `rat dev` with programs of the test's own in place of ratd, rat-runner and ratq.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,17 @@ use crate::support::{rat, text, wait_for};
 const WELL: &str = "trap 'echo $(basename $0) >> $OUT/order; exit 0' TERM\n\
     echo $$ > $OUT/$(basename $0).pid; echo hello from $(basename $0)\n\
     while :; do sleep 0.05; done\n";
+
+/// Where this machine has what scripts call, which is not /usr/bin everywhere; a RAT that somebody
+/// installed is none of it.
+fn tools() -> OsString {
+    let path = std::env::var_os("PATH").unwrap();
+    let has_rat = |folder: &PathBuf| {
+        let mut programs = ["ratd", "rat-runner", "ratq"].iter();
+        programs.any(|name| folder.join(name).exists())
+    };
+    std::env::join_paths(std::env::split_paths(&path).filter(|folder| !has_rat(folder))).unwrap()
+}
 
 struct Place {
     folder: TempDir,
@@ -45,7 +57,7 @@ impl Place {
         let mut command = Command::new(self.path().join("rat"));
         command
             .env("NO_COLOR", "1")
-            .env("PATH", "/usr/bin:/bin")
+            .env("PATH", tools())
             .env("OUT", self.path());
         command
             .env("RAT_LOG_LEVEL", "must not reach the programs")
@@ -199,9 +211,7 @@ fn a_settings_file_may_ask_for_any_free_port() {
     let config = place.path().join("free.yaml");
     fs::write(&config, "server:\n  listen: 127.0.0.1:0\n").unwrap();
     let mut command = Command::new(place.path().join("rat"));
-    command
-        .env("PATH", "/usr/bin:/bin")
-        .env("OUT", place.path());
+    command.env("PATH", tools()).env("OUT", place.path());
     command.args(["dev", "--config"]).arg(&config);
     command.arg("--dir").arg(place.dir()).stdin(Stdio::null());
     let child = command
@@ -287,7 +297,7 @@ fn a_plugin_is_started_and_stopped_last_and_what_a_file_leaves_open_is_in_the_fo
     fs::write(&config, "server:\n  listen: 127.0.0.1:0\n").unwrap();
     let mut command = Command::new(place.path().join("rat"));
     command
-        .env("PATH", "/usr/bin:/bin")
+        .env("PATH", tools())
         .env("OUT", place.path())
         .args(["dev", "--config"])
         .arg(&config)

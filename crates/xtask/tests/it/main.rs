@@ -4,4 +4,5 @@
 
 mod flake;
 mod module;
+mod sockets;
 mod support;

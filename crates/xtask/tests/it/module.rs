@@ -152,6 +152,26 @@ fn what_is_next_to_the_refused_is_taken() {
 }
 
 #[test]
+fn whatever_nixos_takes_for_the_folders_of_another_service_is_read() {
+    for folders in ["null", "[ ]", "\"\"", "[ \"\" \"other  %S\" ]", "5"] {
+        let expression = format!(
+            "let lib = import ./nixos-module/tests/lib.nix; in
+            builtins.all (one: one.assertion) (import ./nixos-module/refusals/folders.nix {{
+              inherit lib;
+              config = {{
+                services.rat = {{ settings = {{ }}; storage.path = \"/srv/lake\"; }};
+                systemd.services.other.serviceConfig.StateDirectory = {folders};
+              }};
+            }})"
+        );
+        let Some(taken) = evaluate(&expression) else {
+            return;
+        };
+        assert_eq!(taken.expect(folders), json!(true), "{folders}");
+    }
+}
+
+#[test]
 fn a_credential_is_handed_over_under_its_name_from_whatever_path() {
     let configuration = r#"{
         services.rat = { enable = true; credentials."a.b-c_1@d" = "/run/my secrets/50%:key"; };
