@@ -81,7 +81,7 @@ let
   stateOfOthers =
     let
       # Those of RAT are not to be looked into: they are made of what is judged here.
-      isOurs = name: builtins.match "ratd|ratq|rat-runner|rat-plugin-.*" name != null;
+      isOurs = name: builtins.match "ratd|ratq|rat-(runner|sockets|plugin-.*)" name != null;
       services = filterAttrs (
         name: unit: !(isOurs name) && (unit.enable or true)
       ) config.systemd.services;
