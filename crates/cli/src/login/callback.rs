@@ -48,6 +48,11 @@ impl Visitor {
         }
     }
 
+    /// Whether it brings the answer to the question with this `state`.
+    fn answers(&self, state: &str) -> bool {
+        matches!(self.parameter("state"), Ok(Some(found)) if found == state)
+    }
+
     /// Shows a page and hangs up.
     pub(super) async fn tell(mut self, is_success: bool) {
         let (status, text) = match is_success {
@@ -58,6 +63,11 @@ impl Visitor {
             ),
         };
         answer(&mut self.stream, status, text).await;
+    }
+
+    async fn turn_away(mut self) {
+        let text = "This is the answer to another login. The terminal goes on waiting for its own.";
+        answer(&mut self.stream, "400 Bad Request", text).await;
     }
 }
 
@@ -74,9 +84,10 @@ impl Listener {
         &self.url
     }
 
-    /// Waits for the first visitor that brings something.
-    pub(super) async fn visitor(&self) -> Visitor {
-        let mut connections = JoinSet::new();
+    /// Waits for the visitor that brings the answer to the question with this `state`. Any page and any
+    /// program of this machine can send others here, who must not end a login.
+    pub(super) async fn visitor(&self, state: &str) -> Visitor {
+        let mut connections = JoinSet::<Option<Visitor>>::new();
         loop {
             tokio::select! {
                 accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => {
@@ -89,8 +100,13 @@ impl Listener {
                     }
                 }
                 Some(received) = connections.join_next() => {
-                    if let Ok(Some(visitor)) = received {
-                        return visitor;
+                    match received {
+                        Ok(Some(visitor)) if visitor.answers(state) => return visitor,
+                        Ok(Some(visitor)) => drop(connections.spawn(async {
+                            visitor.turn_away().await;
+                            None
+                        })),
+                        Ok(None) | Err(_) => {}
                     }
                 }
             }
@@ -179,14 +195,20 @@ mod tests {
                 assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
             }
             assert_eq!(ask(&url, &"x".repeat(MAX_HEAD + 1)).await, "");
-            let request = "GET /callback?code=a%20b&state=s&state=t HTTP/1.1\r\nhost: x\r\n\r\n";
+            for foreign in ["", "state=", "state=t", "state=s&state=s", "code=a&error=b&state=S"] {
+                let request = format!("GET /callback?{foreign} HTTP/1.1\r\n\r\n");
+                let answer = ask(&url, &request).await;
+                assert!(answer.starts_with("HTTP/1.1 400 "), "{foreign}: {answer}");
+                assert!(answer.contains("another login"), "{foreign}: {answer}");
+            }
+            let request = "GET /callback?code=a%20b&state=s&iss=i&iss=j HTTP/1.1\r\nhost: x\r\n\r\n";
             ask(&url, request).await
         };
         let us = async {
-            let visitor = listener.visitor().await;
+            let visitor = listener.visitor("s").await;
             assert_eq!(visitor.parameter("code"), Ok(Some("a b")));
             assert_eq!(visitor.parameter("error"), Ok(None));
-            assert_eq!(visitor.parameter("state"), Err(()));
+            assert_eq!(visitor.parameter("iss"), Err(()));
             visitor.tell(true).await;
         };
         let (answer, ()) = tokio::join!(browser, us);

@@ -18,7 +18,6 @@ const DEVICE_HINT: &str = "; use rat login --device";
 /// What the answer has to fit to.
 struct Question {
     redirect: RedirectUrl,
-    state: CsrfToken,
     nonce: CsrfToken,
     verifier: PkceCodeVerifier,
 }
@@ -44,11 +43,10 @@ pub async fn log_in(provider: &Provider, show: impl FnOnce(&Url)) -> Result<Gran
     show(&url);
     let question = Question {
         redirect,
-        state,
         nonce,
         verifier,
     };
-    let visitor = tokio::time::timeout(LOGIN, listener.visitor()).await;
+    let visitor = tokio::time::timeout(LOGIN, listener.visitor(state.secret())).await;
     let visitor = visitor.map_err(|_| Error::Expired)?;
     let outcome = take(provider, &visitor, question).await;
     visitor.tell(outcome.is_ok()).await;
@@ -60,9 +58,6 @@ async fn take(provider: &Provider, visitor: &Visitor, asked: Question) -> Result
         let value = visitor.parameter(name);
         value.map_err(|()| Error::Foreign("a parameter comes twice"))
     };
-    if parameter("state")? != Some(asked.state.secret()) {
-        return Err(Error::Foreign("the state differs"));
-    }
     // RFC 9207: an answer of another provider may not be taken to this one.
     match parameter("iss")? {
         Some(issuer) if issuer != provider.terms().issuer => {
