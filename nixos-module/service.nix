@@ -43,6 +43,9 @@ rec {
   # No limit on the number of starts: the delay grows, and the socket stays.
   unitConfig.StartLimitIntervalSec = 0;
 
+  # The file systems with these folders are there first; on a folder below one, nobody would miss it.
+  mountsFor = folders: if folders == [ ] then { } else { RequiresMountsFor = map path folders; };
+
   # Has a daemon read its settings again. The shell's own kill is there on every machine.
   hangUp = "/bin/sh -c 'kill -HUP $$MAINPID'";
 

@@ -30,10 +30,28 @@ let
   merged = [
     "LoadCredential"
     "ReadWritePaths"
+    "RequiresMountsFor"
     "Sockets"
     "SupplementaryGroups"
   ];
   overridable = mapAttrs (name: value: if builtins.elem name merged then value else mkDefault value);
+  overridableUnit = mapAttrs (
+    name: value:
+    if
+      builtins.elem name [
+        "environment"
+        "serviceConfig"
+        "sliceConfig"
+        "socketConfig"
+        "unitConfig"
+      ]
+    then
+      overridable value
+    else if name == "description" then
+      mkDefault value
+    else
+      value
+  );
 
   text = settingsFormat.generate "rat.yaml" cfg.settings;
   # On a machine that cannot execute what it builds for, ratd checks the file when it starts.
@@ -88,15 +106,9 @@ in
     environment.etc."rat/rat.yaml".source = file;
     environment.systemPackages = [ cfg.package ];
 
-    systemd.services = mapAttrs (
-      _: unit: unit // { serviceConfig = overridable unit.serviceConfig; }
-    ) services;
-    systemd.sockets = mapAttrs (
-      _: unit: unit // { socketConfig = overridable unit.socketConfig; }
-    ) units.sockets;
-    systemd.slices = mapAttrs (
-      _: unit: unit // { sliceConfig = overridable unit.sliceConfig; }
-    ) units.slices;
+    systemd.services = mapAttrs (_: overridableUnit) services;
+    systemd.sockets = mapAttrs (_: overridableUnit) units.sockets;
+    systemd.slices = mapAttrs (_: overridableUnit) units.slices;
     systemd.tmpfiles.settings.rat = units.tmpfiles;
 
     users.users = mapAttrs (_: user: user // { isSystemUser = true; }) units.users;

@@ -25,7 +25,7 @@ let
     done
     moved=
     for unit; do
-      now=$(systemctl show --property=Listen --value "$unit")
+      now=$(echo $(systemctl show --property=Listen --value "$unit"))
       before=$now
       if [ -e "$RUNTIME_DIRECTORY/$unit" ]; then read -r before < "$RUNTIME_DIRECTORY/$unit"; fi
       if [ "$before" = "$now" ]; then
@@ -33,13 +33,13 @@ let
       else
         echo "$unit moves from $before to $now"
         moved="$moved $unit"
-        case $before in /*) rm -f "''${before% (*}" ;; esac
+        for word in $before; do case $word in /*) rm -f "$word" ;; esac; done
       fi
     done
     if [ -z "$moved" ]; then exit; fi
     systemctl try-restart $moved || exit
     for unit in $moved; do
-      systemctl show --property=Listen --value "$unit" > "$RUNTIME_DIRECTORY/$unit"
+      echo $(systemctl show --property=Listen --value "$unit") > "$RUNTIME_DIRECTORY/$unit"
     done
   '';
   move = service.command (

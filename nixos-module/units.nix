@@ -118,16 +118,16 @@ let
     in
     if setting "database" "url_file" null != null || file == null || isInState then [ ] else [ folder ];
 
-  # Changes with these sections of the settings.
-  fingerprint =
+  # Changes with these values.
+  fingerprint = values: substring 0 32 (hashString "sha256" (toJSON values));
+  sections =
     names:
-    let
-      found = map (name: {
+    listToAttrs (
+      map (name: {
         inherit name;
         value = section name;
-      }) names;
-    in
-    substring 0 32 (hashString "sha256" (toJSON (listToAttrs found)));
+      }) names
+    );
   # What ratd reads again on SIGHUP.
   reloaded = [
     "plugins"
@@ -229,10 +229,10 @@ let
     ++ (if elem "any" ratdNetwork then [ "network.target" ] else [ ]);
     stopIfChanged = false;
     restartTriggers = [
-      (fingerprint (filter (name: !(elem name reloaded)) (attrNames settings)))
+      (fingerprint (sections (filter (name: !(elem name reloaded)) (attrNames settings))))
     ];
-    reloadTriggers = [ (fingerprint reloaded) ];
-    inherit (service) unitConfig;
+    reloadTriggers = [ (fingerprint (sections reloaded)) ];
+    unitConfig = service.unitConfig // service.mountsFor ([ lake ] ++ databaseFolder);
     serviceConfig =
       service.daemon {
         program = programs.ratd;
@@ -265,30 +265,32 @@ let
       };
   };
 
-  # A daemon that executes queries for ratd; `section` has its settings.
+  shutdown = setting "server" "shutdown_timeout" null;
+
+  # A daemon that executes queries for ratd; `section` has its settings. It goes before ratd does, which
+  # it tells what became of its work.
   worker =
     {
       unit,
       section,
       description,
       arguments,
+      folders,
       serviceConfig,
     }:
     {
       inherit description;
       wantedBy = [ "multi-user.target" ];
       requires = [ "${unit}.socket" ];
-      after = [ "${unit}.socket" ];
-      stopIfChanged = false;
-      restartTriggers = [
-        (fingerprint [
-          "server"
-          "storage"
-          section
-        ])
+      after = [
+        "${unit}.socket"
+        "ratd.service"
+        "ratd-internal.socket"
       ];
-      reloadTriggers = [ (fingerprint [ "log" ]) ];
-      inherit (service) unitConfig;
+      stopIfChanged = false;
+      restartTriggers = [ (fingerprint (sections [ section ] // { inherit shutdown; })) ];
+      reloadTriggers = [ (fingerprint (sections [ "log" ])) ];
+      unitConfig = service.unitConfig // service.mountsFor folders;
       serviceConfig =
         service.daemon {
           program = programs.${section};
@@ -309,18 +311,20 @@ let
         // serviceConfig;
     };
 
+  spills = if spill == null then [ ] else [ spill ];
   runner =
     worker {
       unit = "rat-runner";
       section = "runner";
       description = "RAT: warm pool that executes pipelines";
       arguments = [ "serve" ];
+      folders = [ lake ] ++ spills;
       serviceConfig = {
         Slice = "rat-runs.slice";
         # Where memory is short it is a run that ends, and not the control plane.
         OOMScoreAdjust = 300;
         UMask = "0007";
-        ReadWritePaths = map service.path ([ lake ] ++ (if spill == null then [ ] else [ spill ]));
+        ReadWritePaths = map service.path ([ lake ] ++ spills);
       };
     }
     // {
@@ -333,11 +337,26 @@ let
     section = "ratq";
     description = "RAT: queries";
     arguments = [ ];
+    folders = [ lake ];
     serviceConfig = {
       Slice = "rat.slice";
       OOMScoreAdjust = 200;
     };
   };
+
+  # Folders for one user alone.
+  own =
+    user: folders:
+    listToAttrs (
+      map (folder: {
+        name = address.literal folder;
+        value.d = {
+          mode = "0700";
+          inherit user;
+          group = user;
+        };
+      }) folders
+    );
 
   user = name: description: {
     ${name} = {
@@ -418,19 +437,22 @@ in
     };
   };
 
-  tmpfiles = {
-    ${state}.d = {
-      mode = "0711";
-      user = "ratd";
-      group = "ratd";
+  tmpfiles =
+    own "ratd" databaseFolder
+    // only hasRunner (own "rat-runner" spills)
+    // {
+      ${state}.d = {
+        mode = "0711";
+        user = "ratd";
+        group = "ratd";
+      };
+      # Files in it belong to the group, whoever writes them.
+      ${address.literal lake}.d = {
+        mode = "2770";
+        user = "ratd";
+        group = "rat-lake";
+      };
     };
-    # Files in it belong to the group, whoever writes them.
-    ${address.literal lake}.d = {
-      mode = "2770";
-      user = "ratd";
-      group = "rat-lake";
-    };
-  };
 
   users =
     user "ratd" "RAT control plane"

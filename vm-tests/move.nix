@@ -2,12 +2,15 @@
 {
   nodes.machine = {
     imports = [ ./lib/demo.nix ];
-    specialisation.elsewhere.configuration.services.rat = {
-      settings = {
-        server.listen = "127.0.0.1:8090";
-        runner.address = "unix:/run/rat/pool.sock";
+    specialisation = {
+      elsewhere.configuration.services.rat = {
+        settings = {
+          server.listen = "127.0.0.1:8090";
+          runner.address = "unix:/run/rat/pool.sock";
+        };
+        plugins.auth.address = "unix:/run/rat/plugins/login.sock";
       };
-      plugins.auth.address = "unix:/run/rat/plugins/login.sock";
+      both.configuration.systemd.sockets.ratd.listenStreams = [ "127.0.0.1:8091" ];
     };
   };
 

@@ -21,3 +21,9 @@ with subtest("everything works there"):
     assert api("/api/v1/me")["user_id"] == "alice"
     rat("run --all --namespace shop --wait")
     assert machine.succeed("systemctl --failed --no-legend").strip() == ""
+
+with subtest("a second address that somebody adds is served as well"):
+    switch("both")
+    for URL in ["http://127.0.0.1:8080", "http://127.0.0.1:8091"]:
+        all_is_well()
+    assert api("/api/v1/me")["user_id"] == "alice"

@@ -17,12 +17,16 @@ in
 
   mutations = {
     "the step that brings back the lake" = page.without {
-      word = "tar --extract";
+      word = "tar --extract.*lake";
       fails = "with PostgreSQL: tables, pipelines and runs are those of the backup";
     };
     "the step that brings back the database" = page.without {
       word = "runuser -u postgres -- pg_restore";
       fails = "with PostgreSQL: tables, pipelines and runs are those of the backup";
+    };
+    "the step that brings back what a plugin kept" = page.without {
+      word = "tar --extract.*plugins";
+      fails = "with PostgreSQL: a plugin finds what it kept";
     };
     "the step that brings back the file of SQLite" = page.without {
       word = "cp --preserve /var/backups";

@@ -1,5 +1,6 @@
 LAKE = "/var/lib/rat/lake"
 PAGE = "backup-and-restore"
+KEPT = "/var/lib/private/rat-plugins/auth"
 
 
 def follow(lines: list[str]) -> str:
@@ -27,15 +28,21 @@ def drill(database: str, back_up: list[str], restore: list[str]) -> None:
         follow(back_up)
         all_is_well()
 
+    owner = machine.succeed(f"stat --format=%u {KEPT}").strip()
     rat("apply /etc/scenario/slow")
     assert finish(start_run("slow.bronze.count")) == "success"
-    machine.succeed(f"find {LAKE} -mindepth 1 -delete")
+    machine.succeed(f"find {LAKE} -mindepth 1 -delete", f"rm {KEPT}/note")
 
     with subtest(f"with {database}: tables, pipelines and runs are those of the backup"):
         follow(restore)
         all_is_well()
         assert state() == before, state()
         api("/api/v1/tables/slow/bronze/count", expect=404)
+
+    with subtest(f"with {database}: a plugin finds what it kept"):
+        api("/api/v1/me")
+        machine.require_unit_state(PLUGIN)
+        assert machine.succeed(f"cat {KEPT}/note; stat --format=%u {KEPT}/note").split() == ["kept", owner]
 
     with subtest(f"with {database}: the page's last look finds them, and the next run succeeds"):
         shown = follow(block(PAGE, "rat health"))
@@ -45,7 +52,10 @@ def drill(database: str, back_up: list[str], restore: list[str]) -> None:
 
 
 boot()
+machine.succeed(f"echo kept > {KEPT}/note; chown --reference={KEPT} {KEPT}/note")
 of_postgresql, back = block(PAGE, "pg_dump"), block(PAGE, "find ")
+of_postgresql += block(PAGE, "tar --create", "plugins.tar")
+back[-1:-1] = block(PAGE, "systemctl stop 'rat-plugin-*.service'")
 drill("PostgreSQL", of_postgresql, back)
 
 # As the page says it: other steps for the database, and the same for the lake.

@@ -10,9 +10,11 @@ mod activation;
 mod connection;
 mod unix;
 
-use std::io;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::task::{Context, Poll, ready};
+use std::{io, iter};
 
 use rat_config::Address;
 use tokio::net::{TcpListener, UnixListener};
@@ -64,11 +66,13 @@ pub enum Error {
     },
 }
 
-/// A bound listening socket.
+/// A bound listening socket, or several of them that systemd handed over under one name.
 #[derive(Debug)]
 pub struct Listener {
     inner: Inner,
     local: Address,
+    /// The others of the same name.
+    more: Vec<Inner>,
     /// Removes the socket file of a listener that made it; `None` for TCP and for systemd's.
     _file: Option<unix::SocketFile>,
 }
@@ -79,8 +83,24 @@ enum Inner {
     Unix(UnixListener),
 }
 
-/// Listens on `address`, unless systemd handed over a socket named `descriptor`: then that one is
-/// used and `address` is not looked at.
+impl Inner {
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Connection>> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = ready!(listener.poll_accept(context))?;
+                stream.set_nodelay(true)?;
+                Poll::Ready(Ok(Connection::tcp(stream, peer)))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = ready!(listener.poll_accept(context))?;
+                Poll::Ready(Ok(Connection::unix(stream)))
+            }
+        }
+    }
+}
+
+/// Listens on `address`, unless systemd handed over sockets named `descriptor`: then all of those are
+/// used and `address` is not looked at. A unit may have several `ListenStream=`.
 ///
 /// A Unix socket gets mode 0660; its folder is made with mode 0750 where it is missing; a socket
 /// file on which nobody answers is replaced.
@@ -89,16 +109,8 @@ enum Inner {
 /// See [`Error`].
 pub async fn bind(address: &Address, descriptor: Option<&str>) -> Result<Listener, Error> {
     if let Some(name) = descriptor
-        && let Some(socket) = Activation::claim(name)
+        && let Some(listener) = handed_over(name, address)?
     {
-        let listener = activation::adopt(name, socket)?;
-        if is_elsewhere(address, listener.local_address()) {
-            let (unit, local) = (format!("{name}.socket"), listener.local_address());
-            tracing::warn!(
-                %address, socket = %local, unit,
-                "systemd's socket has another address than the settings: restart its unit"
-            );
-        }
         return Ok(listener);
     }
     match address {
@@ -107,11 +119,38 @@ pub async fn bind(address: &Address, descriptor: Option<&str>) -> Result<Listene
             Ok(Listener {
                 inner: Inner::Unix(listener),
                 local: address.clone(),
+                more: Vec::new(),
                 _file: Some(file),
             })
         }
         Address::Tcp { host, port } => bind_tcp(host, *port).await,
     }
+}
+
+/// The sockets of that name as one listener, which is where the first of them is that is at `address`.
+fn handed_over(name: &str, address: &Address) -> Result<Option<Listener>, Error> {
+    let mut found = Vec::new();
+    while let Some(socket) = Activation::claim(name) {
+        found.push(activation::adopt(name, socket)?);
+    }
+    let is_there = |listener: &Listener| !is_elsewhere(address, listener.local_address());
+    let Some(first) = found
+        .iter()
+        .position(is_there)
+        .or((!found.is_empty()).then_some(0))
+    else {
+        return Ok(None);
+    };
+    let mut listener = found.swap_remove(first);
+    if !is_there(&listener) {
+        let (unit, local) = (format!("{name}.socket"), listener.local_address());
+        tracing::warn!(
+            %address, socket = %local, unit,
+            "systemd's socket has another address than the settings: restart its unit"
+        );
+    }
+    listener.more = found.into_iter().map(|other| other.inner).collect();
+    Ok(Some(listener))
 }
 
 /// Whether a socket is surely not at the address of the settings. Of a host name nobody knows which
@@ -157,6 +196,7 @@ async fn bind_tcp(host: &str, port: u16) -> Result<Listener, Error> {
             host: local.ip().to_string(),
             port: local.port(),
         },
+        more: Vec::new(),
         _file: None,
     })
 }
@@ -173,17 +213,13 @@ impl Listener {
     /// What the system answered. Most such errors belong to one connection (it was gone before it
     /// could be taken) or pass (no descriptor left); the listener stays usable.
     pub async fn accept(&self) -> io::Result<Connection> {
-        match &self.inner {
-            Inner::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok(Connection::tcp(stream, peer))
-            }
-            Inner::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok(Connection::unix(stream))
-            }
-        }
+        let accepted = |context: &mut Context<'_>| {
+            let all = iter::once(&self.inner).chain(&self.more);
+            all.map(|inner| inner.poll_accept(context))
+                .find(Poll::is_ready)
+                .unwrap_or(Poll::Pending)
+        };
+        poll_fn(accepted).await
     }
 }
 

@@ -195,13 +195,20 @@ mod tests {
                 assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
             }
             assert_eq!(ask(&url, &"x".repeat(MAX_HEAD + 1)).await, "");
-            for foreign in ["", "state=", "state=t", "state=s&state=s", "code=a&error=b&state=S"] {
+            for foreign in [
+                "",
+                "state=",
+                "state=t",
+                "state=s&state=s",
+                "code=a&error=b&state=S",
+            ] {
                 let request = format!("GET /callback?{foreign} HTTP/1.1\r\n\r\n");
                 let answer = ask(&url, &request).await;
                 assert!(answer.starts_with("HTTP/1.1 400 "), "{foreign}: {answer}");
                 assert!(answer.contains("another login"), "{foreign}: {answer}");
             }
-            let request = "GET /callback?code=a%20b&state=s&iss=i&iss=j HTTP/1.1\r\nhost: x\r\n\r\n";
+            let request =
+                "GET /callback?code=a%20b&state=s&iss=i&iss=j HTTP/1.1\r\nhost: x\r\n\r\n";
             ask(&url, request).await
         };
         let us = async {

@@ -97,7 +97,7 @@ impl Facts {
             lake,
             database_folder: database.folder,
             database_unit: database.unit,
-            spill: settings.runner.temp_dir.clone(),
+            spill: here(&settings.runner.address).and(settings.runner.temp_dir.clone()),
             credentials: ratd_credentials(settings, &arguments.credential),
             plugins,
         };

@@ -111,6 +111,7 @@ fn try_adopt(descriptor: OwnedFd) -> io::Result<Listener> {
         return Ok(Listener {
             inner,
             local,
+            more: Vec::new(),
             _file: None,
         });
     }
@@ -121,6 +122,7 @@ fn try_adopt(descriptor: OwnedFd) -> io::Result<Listener> {
             Ok(Listener {
                 inner,
                 local,
+                more: Vec::new(),
                 _file: None,
             })
         }

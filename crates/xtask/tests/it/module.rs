@@ -309,14 +309,26 @@ fn a_plugin_that_is_not_enabled_leaves_nothing() {
 fn a_value_of_systemd_services_wins_and_folders_are_added() {
     let configuration = r#"{
         services.rat.enable = true;
-        systemd.services.ratd.serviceConfig = { MemoryMax = "1G"; ReadWritePaths = [ "/srv/more" ]; };
+        systemd.services.ratd = {
+            serviceConfig = { MemoryMax = "1G"; ReadWritePaths = [ "/srv/more" ]; };
+            unitConfig = { StartLimitIntervalSec = 10; RequiresMountsFor = [ "/srv/more" ]; };
+            description = "Mine";
+        };
+        systemd.services.rat-runner.environment.TMPDIR = "/srv/tmp";
     }"#;
     // The order of what is merged is the library's affair.
     for library in libraries() {
         let Some(result) = configured(configuration, &library, "result") else {
             return;
         };
-        let config = &result.unwrap()["units"]["services"]["ratd"]["serviceConfig"];
+        let services = &result.unwrap()["units"]["services"];
+        let (ratd, runner) = (&services["ratd"], &services["rat-runner"]);
+        assert_eq!(ratd["unitConfig"]["StartLimitIntervalSec"], 10);
+        let mounts = ratd["unitConfig"]["RequiresMountsFor"].as_array().unwrap();
+        assert_eq!(mounts.len(), 2, "{mounts:?}");
+        assert_eq!(ratd["description"], "Mine");
+        assert_eq!(runner["environment"]["TMPDIR"], "/srv/tmp");
+        let config = &ratd["serviceConfig"];
         assert_eq!(config["MemoryMax"], "1G");
         let folders = config["ReadWritePaths"].as_array().unwrap();
         assert_eq!(folders.len(), 2, "{folders:?}");
@@ -324,6 +336,41 @@ fn a_value_of_systemd_services_wins_and_folders_are_added() {
             assert!(folders.contains(&json!(folder)), "{folders:?}");
         }
         assert_eq!(config["PrivateNetwork"], true, "the rest stays");
+    }
+}
+
+#[test]
+fn folders_elsewhere_are_made_for_who_writes_them_once_they_are_mounted() {
+    let configuration = r#"{
+        services.rat = {
+            enable = true;
+            database.createLocally = false;
+            storage.path = "/srv/lake";
+            settings.database.url = "sqlite:///srv/db/rat.db";
+            settings.runner.temp_dir = "/srv/spill";
+        };
+    }"#;
+    let Some(result) = result_of(configuration) else {
+        return;
+    };
+    let units = &result["units"];
+    for (folder, user) in [("/srv/db", "ratd"), ("/srv/spill", "rat-runner")] {
+        let made = json!({"d": {"mode": "0700", "user": user, "group": user}});
+        assert_eq!(units["tmpfiles"][folder], made);
+    }
+    for (service, folders) in [
+        ("ratd", json!(["/srv/lake", "/srv/db"])),
+        ("rat-runner", json!(["/srv/lake", "/srv/spill"])),
+        ("ratq", json!(["/srv/lake"])),
+    ] {
+        let unit = &units["services"][service];
+        assert_eq!(
+            unit["unitConfig"]["RequiresMountsFor"], folders,
+            "{service}"
+        );
+        if service != "ratq" {
+            assert_eq!(unit["serviceConfig"]["ReadWritePaths"], folders);
+        }
     }
 }
 
@@ -370,6 +417,11 @@ fn a_change_of_plugins_reloads_ratd_and_any_other_change_restarts_what_reads_it(
     let runner = triggers("{ runner.slots = 8; }").unwrap();
     assert_ne!(runner.0, before.0);
     assert_eq!(runner.2, before.2, "ratq does not read it");
+    let upload = triggers("{ server.upload_limit = \"10GiB\"; }").unwrap();
+    assert_ne!(upload.0, before.0);
+    assert_eq!(upload.2, before.2, "ratq does not read it");
+    let shutdown = triggers("{ server.shutdown_timeout = \"20s\"; }").unwrap();
+    assert_ne!(shutdown.2, before.2);
 }
 
 #[test]
