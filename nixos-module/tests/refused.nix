@@ -340,4 +340,5 @@ in
   };
 }
 // import ./refused/values.nix { inherit of stored stub; }
+// import ./refused/secrets.nix { inherit of stored stub; }
 // import ./refused/useless.nix { inherit of stub; }
