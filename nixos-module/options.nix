@@ -16,6 +16,21 @@ let
   optionTypes = import ./types.nix { inherit lib; };
   inherit (optionTypes) limits secretFile;
   defaults = import ./limits.nix;
+
+  # A daemon that somebody else might start.
+  supervised =
+    name: what:
+    mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = ''
+        Whether to have systemd start ${what}. Off where something else on this machine does, which
+        has it listen at {option}`services.rat.settings.${name}.address`. It cannot run on another
+        machine: it reaches ratd over {option}`services.rat.settings.server.internal_socket`, and the
+        lake as files.
+      '';
+    };
 in
 {
   options.services.rat = {
@@ -179,18 +194,12 @@ in
     limits = limits "the control plane, ratd" defaults.ratd;
 
     runner = {
-      enable = mkEnableOption "the warm pool that executes pipelines, on this machine" // {
-        default = true;
-        example = false;
-      };
+      enable = supervised "runner" "the warm pool that executes pipelines";
       limits = limits "rat-runner. The memory that its queries share is {option}`services.rat.settings.runner.memory_limit`; the process needs several times that" defaults.runner;
     };
 
     ratq = {
-      enable = mkEnableOption "the query service on this machine" // {
-        default = true;
-        example = false;
-      };
+      enable = supervised "ratq" "the query service";
       limits = limits "ratq. The memory that queries share is {option}`services.rat.settings.ratq.memory_limit`; the process needs several times that" defaults.ratq;
     };
 

@@ -126,7 +126,18 @@ in
       };
       description = ''
         The plugin's own settings. ratd hands them to it, and everybody on the machine can read
-        them: secrets are named by {option}`credentials`.
+        them: secrets are named by {option}`credentials`. One that is built on rat-plugin-sdk takes
+        them over a Unix socket only.
+      '';
+    };
+
+    notSecret = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "token_header" ];
+      description = ''
+        Keys of {option}`config` that sound like a secret and hold none. Others of such a name are
+        refused.
       '';
     };
 

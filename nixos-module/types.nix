@@ -39,8 +39,13 @@ in
   # Limits of memory, CPU and tasks.
   limits = of: defaults: {
     memoryMax = mkOption {
-      # systemd ignores what it does not know, and there would be no limit.
-      type = types.nullOr (types.strMatching "[0-9]+[KMGT]?|[0-9]{1,3}%|infinity");
+      # systemd ignores what it does not know or cannot count, and there would be no limit.
+      type = types.nullOr (
+        types.strMatching "[1-9][0-9]{0,17}|[1-9][0-9]{0,9}[KMG]|[1-9][0-9]{0,6}T|([1-9][0-9]?|100)%|infinity"
+        // {
+          description = "size such as 2G, share of 1% to 100%, or `infinity`";
+        }
+      );
       default = defaults.memoryMax or null;
       example = "2G";
       description = ''
@@ -50,7 +55,9 @@ in
       '';
     };
     cpuQuota = mkOption {
-      type = types.nullOr (types.strMatching "[0-9]+%");
+      type = types.nullOr (
+        types.strMatching "[1-9][0-9]{0,5}%" // { description = "share of 1% to 999999%"; }
+      );
       default = defaults.cpuQuota or null;
       example = "150%";
       description = "Most CPU time of ${of}; `100%` is one CPU. `null`: whatever the slice has.";

@@ -2,6 +2,8 @@
 { config, lib }:
 let
   cfg = config.services.rat;
+  address = import ../address.nix;
+  defaults = (import ../limits.nix).plugin;
   inherit (lib)
     attrNames
     concatMap
@@ -41,6 +43,13 @@ let
         assertion = plugin.idleStop == null || plugin.sdk || !isHere;
         message = "${option}.idleStop: is done by rat-plugin-sdk, on which this plugin is not built; leave it out";
       }
+      {
+        # Who connects to a port could be anybody (crates/plugin-sdk/src/control.rs).
+        assertion = isHere && plugin.sdk && plugin.config != { } -> address.isUnix plugin.address;
+        message = "${option}.config: a plugin on rat-plugin-sdk takes it over a Unix socket only, and not on ${plugin.address}; leave `address` out, or have `arguments` name a file with it, as in [ \"--config\" \"/etc/rat/${slot}.yaml\" ]";
+      }
+      (onlyHere "sdk" (!plugin.sdk))
+      (onlyHere "limits" (filterAttrs (_: limit: limit != null) plugin.limits != defaults))
       (onlyHere "credentials" (plugin.credentials != { }))
       (onlyHere "network" (plugin.network != [ ]))
       (onlyHere "arguments" (plugin.arguments != [ ]))

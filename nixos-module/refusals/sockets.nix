@@ -14,7 +14,7 @@ let
 
   forms = "an address is host:port, [ipv6]:port or unix:/path, with a port of 1 to 65535 without zeros in front";
 
-  # `isHere`: systemd listens on it. `isPrivate`: nobody else may reach it.
+  # `isHere`: something on this machine listens on it. `isPrivate`: nobody else may reach it.
   ofSetting =
     section: key: default:
     let
@@ -31,8 +31,9 @@ let
     name:
     ofSetting name "address" address.defaults.${name}
     // {
-      isHere = cfg.${name}.enable;
-      otherwise = "give an IP address with a port or unix:/path, or set services.rat.${name}.enable = false if it runs elsewhere";
+      # It asks nobody for credentials, and could not reach ratd from elsewhere.
+      isPrivate = true;
+      otherwise = "leave it out, or give 127.0.0.1 with a port, or unix:/path: ratd, runs and queries are on one machine";
     };
   ofPlugin = slot: plugin: {
     option = "services.rat.plugins.${slot}.address";

@@ -129,14 +129,6 @@ in
     configuration = of { ratq.enable = false; };
     message = "services.rat.ratq.enable: ratd would find none";
   };
-  limits-of-no-executor = {
-    configuration = of {
-      runner.enable = false;
-      settings.runner.address = "10.0.0.1:50052";
-      executor.limits.memoryMax = "1G";
-    };
-    message = "services.rat.executor.limits: nothing on this machine executes runs";
-  };
   a-plugin-past-its-options = {
     configuration = of {
       settings.plugins.auth = {
@@ -150,7 +142,7 @@ in
   # Addresses.
   a-runner-here-with-a-host-name = {
     configuration = of { settings.runner.address = "runner.example.org:50052"; };
-    message = "services.rat.settings.runner.address: systemd cannot listen on runner.example.org:50052; give an IP address with a port or unix:/path, or set services.rat.runner.enable = false";
+    message = "services.rat.settings.runner.address: systemd cannot listen on runner.example.org:50052 for this machine alone; leave it out, or give 127.0.0.1 with a port, or unix:/path";
   };
   a-ratq-here-with-a-host-name = {
     configuration = of { settings.ratq.address = "ratq.example.org:50053"; };
@@ -278,7 +270,7 @@ in
     message = "services.rat.catalog.tokenFile: ratd would show a token and be a client";
   };
 
-  # Credentials and secrets.
+  # Secrets in the store.
   a-key-of-a-plugin-in-the-store = {
     configuration = of {
       plugins.auth = {
@@ -348,3 +340,5 @@ in
   };
 }
 // import ./refused/values.nix { inherit of stored stub; }
+// import ./refused/secrets.nix { inherit of stored stub; }
+// import ./refused/useless.nix { inherit of stub; }

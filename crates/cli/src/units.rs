@@ -71,7 +71,7 @@ fn render(facts: &Facts) -> Result<BTreeMap<PathBuf, String>> {
         Ok(())
     };
     let blanks = facts.blanks()?;
-    for name in facts.daemons() {
+    for name in facts::DAEMONS {
         let service = format!("{name}.service");
         unit(
             service.clone(),
@@ -104,16 +104,8 @@ fn render(facts: &Facts) -> Result<BTreeMap<PathBuf, String>> {
     for slice in ["rat.slice", "rat-plugins.slice", "rat-runs.slice"] {
         unit(slice.to_owned(), slice, "-", &blanks)?;
     }
-    let absent: Vec<_> = ["rat-runner", "ratq"]
-        .into_iter()
-        .filter(|name| !facts.daemons().contains(name))
-        .collect();
     let users = templates.fill("sysusers.d/rat.conf", "-", &blanks)?;
-    let is_needed = |line: &&str| !line.split([' ', ':']).any(|word| absent.contains(&word));
-    files.insert(
-        PathBuf::from("sysusers.d/rat.conf"),
-        lines(users.lines().filter(is_needed)),
-    );
+    files.insert(PathBuf::from("sysusers.d/rat.conf"), lines(users.lines()));
     let folders = templates.fill("tmpfiles.d/rat.conf", "-", &blanks)?;
     let folders: BTreeSet<_> = folders.lines().collect();
     files.insert(PathBuf::from("tmpfiles.d/rat.conf"), lines(folders));

@@ -5,15 +5,7 @@
   stub,
 }:
 let
-  # A case for each of many values, named by its number.
-  each =
-    name: values: make:
-    builtins.listToAttrs (
-      builtins.genList (index: {
-        name = "${name}-${toString (index + 1)}";
-        value = make (builtins.elemAt values index);
-      }) (builtins.length values)
-    );
+  each = import ./each.nix;
 
   # Of the system, of other services, or out of their sight; or not to be read as one thing.
   folders = [

@@ -11,7 +11,7 @@ mod plugin;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use rat_config::{Address, Catalog, CatalogAccess, DatabaseSource, FileReference, Settings};
 
 use super::template::Blanks;
@@ -20,6 +20,8 @@ use database::Database;
 use network::Network;
 use plugin::{LocalPlugin, local_plugins};
 
+/// The services but those of plugins.
+pub(super) const DAEMONS: [&str; 3] = ["ratd", "rat-runner", "ratq"];
 /// ratd's own folder.
 const STATE: &str = "/var/lib/rat";
 /// Where systemd looks for credentials by itself.
@@ -39,9 +41,8 @@ pub(super) struct Facts {
     programs: PathBuf,
     listen: Address,
     internal: Address,
-    /// Where they run on this machine.
-    runner: Option<Address>,
-    ratq: Option<Address>,
+    runner: Address,
+    ratq: Address,
     ratd_network: Network,
     lake: PathBuf,
     database_folder: Option<PathBuf>,
@@ -71,6 +72,8 @@ impl Facts {
         if let Some(folder) = &settings.runner.temp_dir {
             folders::check("runner.temp_dir", folder, SPILL_INSTEAD)?;
         }
+        here("runner.address", &settings.runner.address)?;
+        here("ratq.address", &settings.ratq.address)?;
         let ratd_network = settings
             .plugins
             .values()
@@ -85,14 +88,13 @@ impl Facts {
                     .and(Network::reach_catalog(&settings.catalog)),
                 Network::and,
             );
-        let here = |address: &Address| address.is_local().then(|| address.clone());
         let facts = Self {
             config: config.to_owned(),
             programs,
             listen: settings.server.listen.clone(),
             internal: settings.server.internal_socket.clone(),
-            runner: here(&settings.runner.address),
-            ratq: here(&settings.ratq.address),
+            runner: settings.runner.address.clone(),
+            ratq: settings.ratq.address.clone(),
             ratd_network,
             lake,
             database_folder: database.folder,
@@ -126,13 +128,6 @@ impl Facts {
         Ok(())
     }
 
-    /// The services but those of plugins.
-    pub(super) fn daemons(&self) -> Vec<&'static str> {
-        let runner = self.runner.as_ref().map(|_| "rat-runner");
-        let ratq = self.ratq.as_ref().map(|_| "ratq");
-        [Some("ratd"), runner, ratq].into_iter().flatten().collect()
-    }
-
     pub(super) fn network_of(&self, daemon: &str) -> Network {
         match daemon {
             "ratd" => self.ratd_network.clone(),
@@ -141,26 +136,20 @@ impl Facts {
     }
 
     /// Sockets but those of plugins, with the settings that hold their addresses.
-    pub(super) fn sockets(&self) -> Vec<(&'static str, &'static str, &Address)> {
-        let fixed = [
+    pub(super) fn sockets(&self) -> [(&'static str, &'static str, &Address); 4] {
+        [
             ("ratd", "server.listen", &self.listen),
             ("ratd-internal", "server.internal_socket", &self.internal),
-        ];
-        let runner = self
-            .runner
-            .iter()
-            .map(|at| ("rat-runner", "runner.address", at));
-        let ratq = self.ratq.iter().map(|at| ("ratq", "ratq.address", at));
-        fixed.into_iter().chain(runner).chain(ratq).collect()
+            ("rat-runner", "runner.address", &self.runner),
+            ("ratq", "ratq.address", &self.ratq),
+        ]
     }
 
     /// Programs that the units start.
     pub(super) fn programs(&self) -> Vec<PathBuf> {
-        let daemons = self
-            .daemons()
+        DAEMONS
             .into_iter()
-            .map(|name| self.programs.join(name));
-        daemons
+            .map(|name| self.programs.join(name))
             .chain(self.plugins.iter().map(|plugin| plugin.program.clone()))
             .collect()
     }
@@ -199,6 +188,16 @@ impl Facts {
             .with("@slot@", slots)
             .and(credentials(&self.credentials)?))
     }
+}
+
+/// What executes for ratd asks nobody for credentials, and reaches ratd on this machine alone.
+fn here(setting: &str, address: &Address) -> Result<()> {
+    ensure!(
+        address.is_local(),
+        "{setting}: {address} is not for this machine alone; leave it out, or give 127.0.0.1 with a \
+         port, or unix:/path: ratd, runs and queries are on one machine"
+    );
+    Ok(())
 }
 
 fn credentials(found: &[(String, PathBuf)]) -> Result<Blanks> {

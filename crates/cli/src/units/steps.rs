@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::facts::Facts;
+use super::facts::{DAEMONS, Facts};
 use super::files::Written;
 
 /// Lines of a socket that count as soon as systemd has read them, or for the next boot.
@@ -67,11 +67,9 @@ impl Changes {
                 "ratd-internal.socket" => &["rat-runner.service", "ratq.service"],
                 _ => &[],
             };
-            let here = |name: &&&str| texts.contains_key(&Path::new("systemd/system").join(name));
-            let callers = callers.iter().filter(here);
             changes
                 .services
-                .extend(callers.map(|name| (*name).to_owned()));
+                .extend(callers.iter().map(|name| (*name).to_owned()));
         }
         changes.services.retain(|name| !gone_along.contains(name));
         let removed = |name: &String| name.starts_with("rat-plugin-");
@@ -160,8 +158,7 @@ fn enabled(facts: &Facts) -> String {
         .plugins
         .iter()
         .map(|plugin| format!("rat-plugin-{}.socket", plugin.slot));
-    let services = facts.daemons().into_iter();
-    let services = services.map(|name| format!("{name}.service"));
+    let services = DAEMONS.map(|name| format!("{name}.service"));
     let all: Vec<_> = sockets.chain(plugins).chain(services).collect();
     all.join(" ")
 }

@@ -22,7 +22,6 @@ struct Machine {
     programs: &'static [(&'static str, &'static str)],
     credentials: Value,
     database_unit: Option<&'static str>,
-    runner_is_elsewhere: bool,
 }
 
 impl Default for Machine {
@@ -34,7 +33,6 @@ impl Default for Machine {
             programs: &[],
             credentials: json!({}),
             database_unit: None,
-            runner_is_elsewhere: false,
         }
     }
 }
@@ -50,7 +48,7 @@ plugins:
   auth:
     image: ghcr.io/squat-collective/auth-keycloak:latest
     address: unix:/run/rat/plugins/auth.sock
-  sharing: {image: sharing, address: 'unix:/run/rat/plugins/sharing.sock', idle_stop: 1h 30m}
+  sharing: {image: sharing, address: 'unix:/run/rat/plugins/sharing.sock', idle_stop: 1h 30m, config: {table: grants}}
 ",
             arguments: &[
                 "--network=auth=192.0.2.0/24",
@@ -68,7 +66,6 @@ plugins:
             programs: &[("auth", "rat-plugin-auth-keycloak"), ("sharing", "rat-plugin-sharing")],
             credentials: json!({"api-key": "/etc/credstore/api-key"}),
             database_unit: Some("postgresql.service"),
-            ..Machine::default()
         },
         Machine {
             settings: "
@@ -92,7 +89,6 @@ plugins:
 server: {listen: 'unix:/run/rat/public.sock'}
 database: {url_file: database-url}
 catalog: {type: rest, uri: 'https://catalog.example.org', token_file: token}
-runner: {address: 'runner.example.org:50052'}
 plugins:
   auth: {image: auth, address: 'auth.example.org:50060'}
 ",
@@ -100,7 +96,6 @@ plugins:
                 "database-url": "/etc/credstore/database-url",
                 "token": "/etc/credstore/token",
             }),
-            runner_is_elsewhere: true,
             ..Machine::default()
         },
         // Plugins that are not built on the SDK, in each network.
@@ -108,7 +103,7 @@ plugins:
             settings: "
 plugins:
   auth: {image: auth, address: 'unix:/run/rat/plugins/auth.sock'}
-  sharing: {image: sharing, address: '127.0.0.1:50062'}
+  sharing: {image: sharing, address: '127.0.0.1:50062', config: {table: grants}}
   cloud: {image: cloud, address: 'unix:/run/rat/plugins/cloud.sock'}
 ",
             arguments: &[
@@ -213,7 +208,6 @@ fn of_nix(folder: &Path, machine: &Machine) -> Option<BTreeMap<String, String>> 
         plugins[slot]["program"] = json!(programs.join(program));
     }
     let settings: Value = serde_yaml::from_str(machine.settings).unwrap();
-    let runner = (!machine.runner_is_elsewhere).then(|| programs.join("rat-runner"));
     let input = json!({
         "settings": settings,
         "configFile": folder.join("rat.yaml"),
@@ -222,7 +216,7 @@ fn of_nix(folder: &Path, machine: &Machine) -> Option<BTreeMap<String, String>> 
         "plugins": plugins,
         "programs": {
             "ratd": programs.join("ratd"),
-            "runner": runner,
+            "runner": programs.join("rat-runner"),
             "ratq": programs.join("ratq"),
         },
     });

@@ -4,5 +4,6 @@
 
 mod flake;
 mod module;
+mod secrets;
 mod sockets;
 mod support;

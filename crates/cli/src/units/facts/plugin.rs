@@ -90,6 +90,15 @@ pub(super) fn local_plugins(
              plugin is not built; leave one of them out",
             plugin.slot
         );
+        let has_config = !settings.plugins[&plugin.slot].config.values().is_empty();
+        ensure!(
+            !(plugin.on_sdk && has_config) || matches!(plugin.address, Address::Unix(_)),
+            "plugins.{slot}.config: a plugin on rat-plugin-sdk takes it over a Unix socket only, and \
+             not on {}; have its address be unix:/run/rat/plugins/{slot}.sock, or say \
+             --without-sdk={slot} if it is not built on that",
+            plugin.address,
+            slot = plugin.slot,
+        );
     }
     for (position, plugin) in plugins.iter().enumerate() {
         let before = &plugins[..position];

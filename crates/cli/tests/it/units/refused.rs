@@ -5,7 +5,7 @@ use super::{folder, write};
 #[test]
 fn what_units_cannot_do_is_refused_with_the_setting_that_asks_for_it() {
     let auth = "plugins: {auth: {image: a, address: 'unix:/a.sock'}}";
-    let cases: [(&str, &[&str], i32, &str); 17] = [
+    let cases: [(&str, &[&str], i32, &str); 22] = [
         ("server: {listen: 'x:y'}", &[], 78, "server.listen"),
         (
             "server: {listen: 'data.example.org:80'}",
@@ -66,6 +66,37 @@ fn what_units_cannot_do_is_refused_with_the_setting_that_asks_for_it() {
             &[],
             1,
             "runner.address: /tmp/runner.sock is in /tmp, which the units do not see",
+        ),
+        (
+            "runner: {address: '0.0.0.0:50052'}",
+            &[],
+            1,
+            "runner.address: 0.0.0.0:50052 is not for this machine alone; leave it out, or give",
+        ),
+        (
+            "runner: {address: 'runner.example.org:50052'}",
+            &[],
+            1,
+            "runner.address: runner.example.org:50052 is not for this machine alone; leave it out",
+        ),
+        (
+            "ratq: {address: '[::]:50053'}",
+            &[],
+            1,
+            "ratq.address: [::]:50053 is not for this machine alone; leave it out",
+        ),
+        (
+            "plugins: {auth: {image: a, address: '127.0.0.1:50060', config: {realm: a}}}",
+            &[],
+            1,
+            "plugins.auth.config: a plugin on rat-plugin-sdk takes it over a Unix socket only, and not \
+             on 127.0.0.1:50060; have its address be unix:/run/rat/plugins/auth.sock, or say",
+        ),
+        (
+            "plugins: {auth: {image: a, address: 'localhost:50060', config: {realm: a}}}",
+            &["--network=auth=any"],
+            1,
+            "plugins.auth.config: a plugin on rat-plugin-sdk takes it over a Unix socket only",
         ),
         (
             "{}",
