@@ -7,10 +7,10 @@
 # (unix, port), and whether its plugin ends when nobody calls it (idle).
 let
   inherit (builtins)
-
     concatMap
     concatStringsSep
     map
+    replaceStrings
     ;
 
   # An address that is nobody's (RFC 5737).
@@ -82,7 +82,8 @@ let
 
   variant = file: name: texts: {
     title = "${file} ${name}";
-    text = texts."system/${file}";
+    # That of a plugin depends on its slot.
+    text = replaceStrings [ "=rat-plugins.slice" ] [ "=@plugin_slice@" ] texts."system/${file}";
   };
   plugins =
     concatMap

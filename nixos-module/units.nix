@@ -6,7 +6,7 @@
 #
 #   settings     what is in rat.yaml, as attributes; keys that are left out have RAT's defaults
 #   programs     { ratd = "/…/bin/ratd"; runner = "/…/bin/rat-runner"; ratq = "/…/bin/ratq"; }
-#                without runner or ratq there are no units for them: they run elsewhere
+#                without runner or ratq there are no units for them: somebody else starts them
 #   plugins      the plugins that run on this machine, by slot; each is named in
 #                `settings.plugins` too, which has its address:
 #     program      path of the plugin's program
@@ -186,7 +186,7 @@ let
           (if isSdk then common else builtins.removeAttrs common [ "WatchdogSec" ] // { Type = "exec"; })
           // service.limits defaults.plugin (given.limits or { })
           // {
-            Slice = "rat-plugins.slice";
+            Slice = if slot == "executor" then "rat-runs.slice" else "rat-plugins.slice";
             SupplementaryGroups = [ "rat-slot-${slot}" ];
             StateDirectory = "rat-plugins/${slot}";
             StateDirectoryMode = "0700";

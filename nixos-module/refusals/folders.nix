@@ -124,10 +124,9 @@ let
     message = "services.rat.${option}: ${builtins.toJSON folder} ${toString problem}; ${otherwise}";
   };
 
-  # One that ratd's own must not be.
-  notState = folder: if folder == state then "is ratd's own folder" else problemOf folder;
   lake = cfg.storage.path;
   spill = cfg.settings.runner.temp_dir or null;
+  problemOfSpill = if isWithin spill state then "is in ratd's own folder" else problemOf spill;
 
   url = cfg.settings.database.url or null;
   file = if isString url then builtins.match "sqlite:(//)?(.*)" url else null;
@@ -138,12 +137,14 @@ in
     # Tables name their files, for whatever reads them.
     if builtins.match "[a-zA-Z0-9/._+~=@,-]*" lake == null then
       "has characters that not everything that reads tables takes"
+    else if lake == state then
+      "is ratd's own folder"
     else
-      notState lake
+      problemOf lake
   ) "take /var/lib/rat/lake, or a folder of its own such as /srv/lake")
 ]
 ++ optional (spill != null && cfg.runner.enable) (
-  writable "settings.runner.temp_dir" spill (notState spill)
+  writable "settings.runner.temp_dir" spill problemOfSpill
     "leave it out for a /var/tmp of the service's own, or take a folder such as /srv/spill"
 )
 ++ optional (file != null) (

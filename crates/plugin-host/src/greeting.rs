@@ -90,9 +90,21 @@ impl Greeter {
         match cause {
             // It takes its configuration from elsewhere.
             Cause::Answered {
-                code: Code::Unimplemented | Code::PermissionDenied,
+                code: Code::Unimplemented,
                 ..
             } => Ok(None),
+            Cause::Answered {
+                code: Code::PermissionDenied,
+                message: reason,
+            } => {
+                if *message != configuration(&serde_json::Map::new()) {
+                    tracing::warn!(
+                        target: "rat::plugins", plugin = %self.who, reason,
+                        "the plugin does not take the configuration that rat.yaml has for it"
+                    );
+                }
+                Ok(None)
+            }
             Cause::Answered {
                 code: Code::InvalidArgument,
                 message,

@@ -44,6 +44,10 @@ let
     "/var/tmp"
     "/var/tmp/lake"
   ];
+  spills = folders ++ [
+    "/var/lib/rat"
+    "/var/lib/rat/spill"
+  ];
 in
 each "an-address-systemd-does-not-take"
   [
@@ -162,7 +166,7 @@ each "an-address-systemd-does-not-take"
   configuration = of { storage.path = folder; };
   message = "services.rat.storage.path: ${builtins.toJSON folder} ";
 })
-// each "a-spill-in-a-folder-of-others" (folders ++ [ "/var/lib/rat" ]) (folder: {
+// each "a-spill-in-a-folder-of-others" spills (folder: {
   configuration = of { settings.runner.temp_dir = folder; };
   message = "services.rat.settings.runner.temp_dir: ${builtins.toJSON folder} ";
 })

@@ -71,6 +71,12 @@ impl Facts {
         }
         if let Some(folder) = &settings.runner.temp_dir {
             folders::check("runner.temp_dir", folder, SPILL_INSTEAD)?;
+            // It is rat-runner's, and systemd-tmpfiles makes nothing of another user in there.
+            ensure!(
+                !folder.starts_with(STATE),
+                "runner.temp_dir: {} is in {STATE}, ratd's own folder; {SPILL_INSTEAD}",
+                folder.display()
+            );
         }
         here("runner.address", &settings.runner.address)?;
         here("ratq.address", &settings.ratq.address)?;
@@ -99,7 +105,7 @@ impl Facts {
             lake,
             database_folder: database.folder,
             database_unit: database.unit,
-            spill: here(&settings.runner.address).and(settings.runner.temp_dir.clone()),
+            spill: settings.runner.temp_dir.clone(),
             credentials: ratd_credentials(settings, &arguments.credential),
             plugins,
         };

@@ -44,7 +44,12 @@ impl LocalPlugin {
             let time = humantime::format_duration(time).to_string();
             format!("--idle-stop {}", time.replace(' ', ""))
         });
+        let slice = match self.slot {
+            Slot::Executor => "rat-runs.slice",
+            _ => "rat-plugins.slice",
+        };
         Ok(Blanks::one("@slot@", self.slot.as_str())
+            .with("@plugin_slice@", [slice.to_owned()])
             .with("@program@", [plain(&self.program)?])
             .with("@network@", self.network.names())
             .with("@arguments@", idle_stop)

@@ -5,7 +5,7 @@ use super::{folder, write};
 #[test]
 fn what_units_cannot_do_is_refused_with_the_setting_that_asks_for_it() {
     let auth = "plugins: {auth: {image: a, address: 'unix:/a.sock'}}";
-    let cases: [(&str, &[&str], i32, &str); 22] = [
+    let cases: [(&str, &[&str], i32, &str); 23] = [
         ("server: {listen: 'x:y'}", &[], 78, "server.listen"),
         (
             "server: {listen: 'data.example.org:80'}",
@@ -54,6 +54,12 @@ fn what_units_cannot_do_is_refused_with_the_setting_that_asks_for_it() {
             &[],
             1,
             "runner.temp_dir: /var/tmp/spill is in /var/tmp, which the units do not see; take a folder",
+        ),
+        (
+            "runner: {temp_dir: /var/lib/rat/spill}",
+            &[],
+            1,
+            "runner.temp_dir: /var/lib/rat/spill is in /var/lib/rat, ratd's own folder; take",
         ),
         (
             "runner: {temp_dir: /var/lib/postgresql/15}",
