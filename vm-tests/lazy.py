@@ -1,7 +1,7 @@
 DESCRIBE = "rat.plugin.v1.PluginService/Describe"
 RATD = "ratd.socket ratd-internal.socket ratd.service"
-# Has ratd and its sockets not start, whoever asks for it.
-AWAY = "[Unit]\nConditionPathExists=/does/not/exist\n"
+# What lies here is stronger than the units of the machine.
+CONTROL = "/run/systemd/system.control"
 BROKEN = "/run/systemd/system/rat-plugin-auth.service.d/broken.conf"
 
 
@@ -18,14 +18,12 @@ with subtest("RAT is up"):
     boot()
 
 with subtest("without ratd no plugin runs"):
-    for unit in RATD.split():
-        folder = f"/run/systemd/system/{unit}.d"
-        machine.succeed(f"mkdir -p {folder}", f"printf %s {shlex.quote(AWAY)} > {folder}/away.conf")
     # Everything that a boot starts, but for ratd.
     machine.succeed(
-        "systemctl daemon-reload",
         f"systemctl stop {RATD} rat-runner.service ratq.service {PLUGIN}",
         "systemctl stop rat-plugin-auth.socket rat-runner.socket ratq.socket",
+        f"mkdir -p {CONTROL}; for unit in {RATD}; do ln -s /dev/null {CONTROL}/$unit; done",
+        "systemctl daemon-reload",
     )
     before = started_at(PLUGIN)
     machine.succeed("systemctl start sockets.target multi-user.target")
@@ -37,7 +35,8 @@ with subtest("without ratd no plugin runs"):
         assert sleeps() and started_at(PLUGIN) == before, "it was started without a call"
         time.sleep(0.1)
     for unit in RATD.split():
-        assert machine.get_unit_property(unit, "ActiveState") == "inactive", unit
+        found = machine.get_unit_info(unit)
+        assert (found["LoadState"], found["ActiveState"]) == ("masked", "inactive"), unit
     assert machine.get_unit_property("rat-plugin-auth.socket", "SubState") == "listening"
 
 with subtest("the first connection starts the plugin, and is answered"):
@@ -56,7 +55,7 @@ with subtest("the next call starts it again, and is answered"):
     assert status == 200 and answer["name"] == "auth-static", (status, answer)
 
 with subtest("a caller of ratd is answered by a plugin that slept"):
-    machine.succeed("rm /run/systemd/system/*/away.conf", f"systemctl daemon-reload; systemctl start {RATD}")
+    machine.succeed(f"for unit in {RATD}; do rm {CONTROL}/$unit; done", f"systemctl daemon-reload; systemctl start {RATD}")
     all_is_well()
     machine.succeed(f"systemctl stop {PLUGIN}")
     # A token that is not known yet, so that the plugin has to be asked.
