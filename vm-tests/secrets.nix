@@ -65,14 +65,15 @@ in
       fails = "no secret is in a unit, in rat.yaml, or in the effective settings";
     };
     "settings without secrets" =
-      before "mkdir -p /etc/rat/more && cp ${folder}/database-url /etc/rat/more/"
-        "no secret is in the store, or wherever programs and settings lie";
+      before "mkdir -p /etc/rat/more && cp ${folder}/database-url /etc/rat/more/" "no secret is in the store, or wherever programs and settings lie";
     "a bare command line" = {
-      put.services.ratd.serviceConfig.ExecStart = "/bin/bash -c 'exec -a \"$(cat ${credential})\" ${serve}'";
+      put.services.ratd.serviceConfig.ExecStart =
+        "/bin/bash -c 'exec -a \"$(cat ${credential})\" ${serve}'";
       fails = "no secret is on a command line or in an environment";
     };
     "a bare environment" = {
-      put.services.ratd.serviceConfig.ExecStart = "/bin/bash -c 'export DATABASE=$(cat ${credential}); exec ${serve}'";
+      put.services.ratd.serviceConfig.ExecStart =
+        "/bin/bash -c 'export DATABASE=$(cat ${credential}); exec ${serve}'";
       fails = "no secret is on a command line or in an environment";
     };
     "a quiet start" = before "cat ${folder}/database-url" "no secret is in the journal";

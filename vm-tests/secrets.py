@@ -74,8 +74,8 @@ with subtest("no secret is in the journal"):
     assert count("journalctl --no-pager -b") == 0
 
 with subtest("no other file has a secret"):
-    places = "/etc /run /var /tmp /root /home /srv /dev/shm"
-    found = machine.succeed(f"grep -rlaF -D skip -f {PATTERNS} {places} 2>/dev/null || true").split()
+    everywhere = "/etc /run /var /tmp /root /home /srv /dev/shm"
+    found = machine.succeed(f"grep -rlaF -D skip -f {PATTERNS} {everywhere} 2>/dev/null || true").split()
     assert sorted(found) == sorted([PATTERNS, *SECRETS]), found
 
 with subtest("nobody else can read them"):
