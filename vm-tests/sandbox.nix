@@ -81,8 +81,9 @@ in
       put.services.rat-plugin-auth.serviceConfig.User = "nobody";
       fails = "nothing is written outside of one's own folders";
     };
+    # ratq would not even start.
     "temporary files of one's own" = {
-      drop = drop "ratq" [ "PrivateTmp" ];
+      drop = drop "ratd" [ "PrivateTmp" ];
       fails = "temporary files are seen by nobody else, and go with the service";
     };
     "memory that ends with the service" = {
