@@ -10,7 +10,11 @@ let
   };
 in
 {
-  nodes.machine.imports = [ ./lib/demo.nix ];
+  nodes.machine = {
+    imports = [ ./lib/demo.nix ];
+    # Every request asks the plugin, so that its death is felt.
+    services.rat.settings.auth.token_cache = "off";
+  };
 
   mutations = {
     "the restart of ratd" = without "ratd" [ "Restart" ] // {

@@ -10,6 +10,14 @@
   };
 
   mutations = {
+    "a plugin that waits for its first call" = {
+      put.services.rat-plugin-auth.wantedBy = [ "multi-user.target" ];
+      fails = "without ratd no plugin runs";
+    };
+    "a runner that needs no plugin" = {
+      put.services.rat-runner.wants = [ "rat-plugin-auth.service" ];
+      fails = "without ratd no plugin runs";
+    };
     "the end of an idle plugin" = {
       put.services.rat-plugin-auth.serviceConfig.ExecStart =
         "/opt/rat/bin/rat-plugin-auth-static --configure-from ratd";

@@ -1,5 +1,7 @@
 DESCRIBE = "rat.plugin.v1.PluginService/Describe"
 RATD = "ratd.socket ratd-internal.socket ratd.service"
+# What lies here is stronger than the units of the machine.
+CONTROL = "/run/systemd/system.control"
 BROKEN = "/run/systemd/system/rat-plugin-auth.service.d/broken.conf"
 
 
@@ -16,14 +18,32 @@ with subtest("RAT is up"):
     boot()
 
 with subtest("without ratd no plugin runs"):
-    machine.succeed(f"systemctl stop {RATD}", f"systemctl stop {PLUGIN}")
-    assert sleeps()
-    machine.require_unit_state("rat-plugin-auth.socket")
+    # Everything that a boot starts, but for ratd.
+    machine.succeed(
+        f"systemctl stop {RATD} rat-runner.service ratq.service {PLUGIN}",
+        "systemctl stop rat-plugin-auth.socket rat-runner.socket ratq.socket",
+        f"mkdir -p {CONTROL}; for unit in {RATD}; do ln -s /dev/null {CONTROL}/$unit; done",
+        "systemctl daemon-reload",
+    )
+    before = started_at(PLUGIN)
+    machine.succeed("systemctl start sockets.target multi-user.target")
+    for unit in ["rat-runner.service", "ratq.service"]:
+        machine.require_unit_state(unit)
+        machine.succeed(f"systemctl restart {unit}")
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        assert sleeps() and started_at(PLUGIN) == before, "it was started without a call"
+        time.sleep(0.1)
+    for unit in RATD.split():
+        found = machine.get_unit_info(unit)
+        assert (found["LoadState"], found["ActiveState"]) == ("masked", "inactive"), unit
+    assert machine.get_unit_property("rat-plugin-auth.socket", "SubState") == "listening"
 
 with subtest("the first connection starts the plugin, and is answered"):
     status, answer = call_plugin(DESCRIBE, {})
     assert status == 200 and answer["name"] == "auth-static", (status, answer)
     machine.require_unit_state(PLUGIN)
+    assert started_at(PLUGIN) > before
 
 with subtest("a plugin that nobody calls ends"):
     until("the plugin ends", sleeps, 60)
@@ -35,7 +55,7 @@ with subtest("the next call starts it again, and is answered"):
     assert status == 200 and answer["name"] == "auth-static", (status, answer)
 
 with subtest("a caller of ratd is answered by a plugin that slept"):
-    machine.succeed(f"systemctl start {RATD}")
+    machine.succeed(f"for unit in {RATD}; do rm {CONTROL}/$unit; done", f"systemctl daemon-reload; systemctl start {RATD}")
     all_is_well()
     machine.succeed(f"systemctl stop {PLUGIN}")
     # A token that is not known yet, so that the plugin has to be asked.

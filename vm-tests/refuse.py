@@ -1,4 +1,5 @@
 SETTINGS = "/run/scenario/rat.yaml"
+BUILT = "/run/scenario/built"
 BAD = "/run/systemd/system/ratd.service.d/bad.conf"
 LOG = "journalctl --no-pager --quiet --cursor-file=/run/scenario/cursor -u ratd.service"
 
@@ -8,8 +9,15 @@ ratd = machine.succeed("tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID ratd.
 with subtest("what builds a system refuses it, with the place of each mistake"):
     machine.succeed("mkdir -p /run/scenario")
     machine.succeed(f"printf 'server:\\n  listenn: 127.0.0.1:8080\\nrunner:\\n  slots: none\\n' > {SETTINGS}")
-    code, said = machine.execute(f"{ratd} check-config {SETTINGS} 2>&1")
-    assert code == 78, code
+    # What it does to the settings of this machine, done to others.
+    build = machine.succeed("cat /etc/scenario/build").strip()
+    own = next(word for word in build.split() if word.endswith("rat.yaml"))
+    for settings, expected in [("/etc/rat/rat.yaml", 0), (SETTINGS, 78)]:
+        machine.succeed(f"rm -f {BUILT}")
+        command = f"set -eu; out={BUILT}; {build.replace(own, settings)}"
+        code, said = machine.execute(f"sh -c {shlex.quote(command)} 2>&1")
+        assert code == expected, (build, code, said)
+        machine.succeed(f"test {'-s' if code == 0 else '! -e'} {BUILT}")
     assert "server.listenn" in said and "runner.slots" in said, said
 
 with subtest("a bad rat.yaml ends ratd with 78, and it stays down"):

@@ -22,8 +22,16 @@ in
         onDown = "builtin";
         network = [ "127.0.0.2" ];
         config.tokens = { };
+        limits = {
+          memoryMax = "300M";
+          cpuQuota = "200%";
+          tasksMax = 100;
+        };
       };
-      environment.etc."scenario/probe.py".source = ./lib/probe.py;
+      environment.etc = {
+        "scenario/probe.py".source = ./lib/probe.py;
+        "scenario/limits.json".text = builtins.toJSON (import ../nixos-module/limits.nix);
+      };
     };
 
   mutations = {
@@ -59,6 +67,40 @@ in
     "a file system that is read-only for ratq" = {
       drop = drop "ratq" [ "ProtectSystem" ];
       fails = "nothing is written outside of one's own folders";
+    };
+    "a file system that is read-only for the runner" = {
+      drop = drop "rat-runner" [ "ProtectSystem" ];
+      fails = "nothing is written outside of one's own folders";
+    };
+    # With a user that exists only while it runs it cannot be had otherwise.
+    "a file system that is read-only for the plugin" = {
+      drop = drop "rat-plugin-auth" [
+        "DynamicUser"
+        "ProtectSystem"
+      ];
+      put.services.rat-plugin-auth.serviceConfig.User = "nobody";
+      fails = "nothing is written outside of one's own folders";
+    };
+    # ratq would not even start.
+    "temporary files of one's own" = {
+      drop = drop "ratd" [ "PrivateTmp" ];
+      fails = "temporary files are seen by nobody else, and go with the service";
+    };
+    "memory that ends with the service" = {
+      drop = drop "ratq" [ "RemoveIPC" ];
+      fails = "temporary files are seen by nobody else, and go with the service";
+    };
+    "the limit of memory" = {
+      drop = drop "ratd" [ "MemoryMax" ];
+      fails = "limits are what the module says";
+    };
+    "the limit of tasks" = {
+      drop = drop "rat-runner" [ "TasksMax" ];
+      fails = "limits are what the module says";
+    };
+    "the limit of processors" = {
+      drop = drop "rat-plugin-auth" [ "CPUQuota" ];
+      fails = "limits are what the module says";
     };
     "code that nobody writes" = {
       drop = drop "rat-plugin-auth" [ "MemoryDenyWriteExecute" ];

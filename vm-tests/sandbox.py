@@ -1,7 +1,14 @@
 CLOUD = "rat-plugin-cloud.service"
+# Those of `sandbox.nix`.
+CLOUD_LIMITS = {"memoryMax": "300M", "cpuQuota": "200%", "tasksMax": 100}
 QUESTIONS = "/run/scenario/questions.json"
 ANSWERS = "/run/scenario/answers.json"
 LAKE = "/var/lib/rat/lake"
+# Folders where everybody may write, and those where everybody has their own.
+OPEN = ["/srv/open", "/var/lib/open"]
+PRIVATE = ["/tmp", "/var/tmp"]
+# This one systemd shares among services; what a service leaves there goes with it.
+MEMORY = "/dev/shm"
 
 
 def ask(unit: str, *questions: list[str]) -> list[str]:
@@ -20,7 +27,25 @@ def ask(unit: str, *questions: list[str]) -> list[str]:
     return answers
 
 
+def bytes_of(limit: str) -> int:
+    """A limit of memory, as bytes: of the machine's, where it is a share."""
+    if limit.endswith("%"):
+        return RAM * int(limit[:-1]) // 100
+    return int(limit[:-1]) << {"M": 20, "G": 30}[limit[-1]]
+
+
+def quota_of(limit: str | None) -> str:
+    """A share of a processor, as systemd tells it."""
+    return "infinity" if limit is None else f"{int(limit.removesuffix('%')) / 100:g}s"
+
+
+def close(found: str, expected: int) -> bool:
+    """Whether it is the limit but for rounding to pages, which shares are subject to."""
+    return found.strip().isdigit() and abs(int(found) - expected) <= expected / 1000
+
+
 boot()
+RAM = int(machine.succeed("getconf _PHYS_PAGES")) * int(machine.succeed("getconf PAGE_SIZE"))
 PYTHON = machine.succeed("readlink -f $(command -v python3)").strip()
 
 with subtest("systemd-analyze scores every unit at 2.0 or better"):
@@ -29,6 +54,41 @@ with subtest("systemd-analyze scores every unit at 2.0 or better"):
         score = float(line.split(": ")[1].split()[0])
         print(f"           {unit}: {score}", flush=True)
         assert score <= 2.0, line
+
+with subtest("limits are what the module says"):
+    defaults = json.loads(machine.succeed("cat /etc/scenario/limits.json"))
+    controllers = machine.succeed("cat /sys/fs/cgroup/cgroup.controllers").split()
+    print(f"           controllers of the machine: {controllers}", flush=True)
+    for unit, limits in [
+        ("ratd.service", defaults["ratd"]),
+        ("rat-runner.service", defaults["runner"]),
+        ("ratq.service", defaults["ratq"]),
+        (PLUGIN, defaults["plugin"]),
+        (CLOUD, CLOUD_LIMITS),
+    ]:
+        expected = {
+            "MemoryMax": bytes_of(limits["memoryMax"]),
+            # Of a second, in microseconds.
+            "CPUQuotaPerSecUSec": quota_of(limits.get("cpuQuota")),
+            "TasksMax": limits["tasksMax"],
+        }
+        shown = machine.get_unit_info(unit)
+        held = {name: shown[name] for name in expected}
+        print(f"           {unit}: {held}", flush=True)
+        assert close(held["MemoryMax"], expected["MemoryMax"]), (unit, held, expected)
+        assert held["TasksMax"] == str(expected["TasksMax"]), (unit, held, expected)
+        assert held["CPUQuotaPerSecUSec"] == expected["CPUQuotaPerSecUSec"], (unit, held, expected)
+        # What the kernel holds them to, where it does.
+        group = f"/sys/fs/cgroup{shown['ControlGroup']}"
+        if "memory" in controllers:
+            assert close(machine.succeed(f"cat {group}/memory.max"), expected["MemoryMax"]), unit
+        if "pids" in controllers:
+            assert int(machine.succeed(f"cat {group}/pids.max")) == expected["TasksMax"], unit
+        # Without a quota the group need not have this controller.
+        if "cpu" in controllers and "cpuQuota" in limits:
+            quota, period = machine.succeed(f"cat {group}/cpu.max").split()
+            share = "infinity" if quota == "max" else f"{int(quota) / int(period):g}s"
+            assert share == expected["CPUQuotaPerSecUSec"], (unit, quota, period)
 
 # Callers would start what is asked here.
 machine.succeed("systemctl stop ratd.service ratd-internal.socket rat-plugin-auth.socket rat-plugin-cloud.socket")
@@ -67,13 +127,25 @@ with subtest("a plugin with a network reaches whom it names, and nobody else"):
     assert found[0] == "ok" and "ok" not in found[1:], found
 
 with subtest("nothing is written outside of one's own folders"):
-    outside = [["write", f"{folder}/written"] for folder in ("/etc", "/usr", "/var/lib", "/run/rat", "/opt", "/srv")]
+    machine.succeed(*[f"install -d -m 1777 {folder}" for folder in OPEN])
+    # Who may write by modes and users alone is held back by the sandbox.
+    assert machine.succeed("runuser -u nobody -- touch " + " ".join(f"{folder}/by-modes" for folder in OPEN)) == ""
+    closed = ["/etc", "/usr", "/var/lib", "/run/rat", "/opt", "/srv", *OPEN]
+    outside = [["write", f"{folder}/written"] for folder in closed]
     assert "ok" not in ask(PLUGIN, *outside)
     assert "ok" not in ask("ratd.service", *outside)
     found = ask("rat-runner.service", ["write", f"{LAKE}/written"], ["write", "/var/lib/rat/written"], *outside)
     assert found[0] == "ok" and "ok" not in found[1:], found
     found = ask("ratq.service", ["read", f"{LAKE}/written"], ["write", f"{LAKE}/written"], *outside)
     assert found[0] == "ok" and "ok" not in found[1:], found
+
+with subtest("temporary files are seen by nobody else, and go with the service"):
+    for unit in [PLUGIN, CLOUD, *DAEMONS]:
+        machine.succeed(*[f"install -m 666 /dev/null {folder}/outside" for folder in PRIVATE])
+        assert set(ask(unit, *[["write", f"{folder}/inside"] for folder in PRIVATE])) == {"ok"}, unit
+        found = ask(unit, *[["read", f"{folder}/outside"] for folder in PRIVATE], ["write", f"{MEMORY}/inside"])
+        assert "ok" not in found[:-1], (unit, found)
+        machine.fail(*[f"test -e {folder}/inside" for folder in [*PRIVATE, MEMORY]])
 
 with subtest("there is nothing to see, and nothing to gain"):
     for unit in [PLUGIN, CLOUD, *DAEMONS]:

@@ -10,7 +10,7 @@ old = {unit: program(unit) for unit in [*DAEMONS, PLUGIN]}
 row = api("/api/v1/plugins")["plugins"]
 
 with subtest("the units are switched while callers call and a run runs"):
-    start_load()
+    start_load("SELECT count(*) AS days FROM shop.silver.daily")
     run = start_slow_run()
     switch("next")
     for unit in DAEMONS:
@@ -23,8 +23,8 @@ with subtest("every process is of the new release"):
         assert program(unit) != before, unit
 
 with subtest("every caller was answered"):
-    answers = end_load()
-    assert set(answers) == {"200"} and answers["200"] > 20, answers
+    for caller, answers in end_load().items():
+        assert set(answers) == {"200"} and answers["200"] > 5, (caller, answers)
 
 with subtest("a run that was under way is finished"):
     assert finish(run) == "success"

@@ -126,23 +126,48 @@ def call_plugin(method: str, body: Any, slot: str = "auth") -> tuple[int, Any]:
     return int(status or 0), json.loads(text) if text else None
 
 
-def start_load() -> None:
-    """Has somebody call the API without pause, until `end_load`."""
+def start_load(sql: str | None = None) -> None:
+    """Has somebody call the API without pause, and query if there is something to ask, until `end_load`."""
+    plan = {
+        "token": TOKEN,
+        "user": api("/api/v1/me", token=TOKEN)["user_id"],
+        "pipelines": len(api("/api/v1/pipelines", token=TOKEN)["pipelines"]),
+        "services": sorted(api("/health", token=None)["services"]),
+        "queries": sql and {"sql": sql, "rows": query(sql)},
+        "stop": "/run/load.stop",
+        "report": "/run/load.json",
+    }
     python = machine.succeed("command -v python3").strip()
     machine.succeed(
-        "rm -f /run/load.stop /run/load.json",
-        f"systemd-run --unit=load {python} /etc/scenario/load.py {TOKEN} /run/load.stop /run/load.json",
+        "rm -f /run/load.*",
+        f"umask 077; printf %s {shlex.quote(json.dumps(plan))} > /run/load.plan",
+        f"systemd-run --collect --unit=load {python} /etc/scenario/load.py /run/load.plan",
     )
+    # Several, so that each request was made once.
+    for caller in ["calls"] + (["queries"] if sql else []):
+        until(f"the {caller} go on", lambda: asked(caller) > 3)
 
 
-def end_load() -> dict[str, int]:
-    """How often the callers of `start_load` were answered with what: a status, `lost` or `refused`."""
+def asked(caller: str) -> int:
+    """The number of the request of `start_load` that is under way, or was last."""
+    return int(machine.execute(f"cat /run/load.json.{caller} 2>/dev/null || true")[1] or -1)
+
+
+def waits(caller: str) -> bool:
+    """Whether a request of `start_load` has been under way for some time."""
+    before = asked(caller)
+    time.sleep(0.5)
+    return asked(caller) == before
+
+
+def end_load() -> dict[str, dict[str, int]]:
+    """How often each caller of `start_load` was answered with what: 200, another status with its code, `lost`, `refused` or `wrong`."""
     machine.succeed("touch /run/load.stop")
     machine.wait_for_file("/run/load.json", timeout=SOON)
     # Written after it was made.
     report = json.loads(machine.wait_until_succeeds("grep . /run/load.json", timeout=SOON))
     print(f"           load: {report}", flush=True)
-    answers: dict[str, int] = report["answers"]
+    answers: dict[str, dict[str, int]] = report["answers"]
     return answers
 
 
