@@ -4,10 +4,13 @@
 # concerned. `[ ]`: nobody, it sees no network at all. `[ "any" ]`: everybody. Otherwise the
 # addresses, blocks (10.0.0.0/8) or words of systemd (localhost, link-local) that are named.
 #
+# `hidden`: paths that are out of sight besides.
+#
 # Deliberately without PrivateUsers: a plugin is configured by ratd's user alone, PostgreSQL knows
 # ratd by its user, and in a user namespace of one's own everybody else is nobody.
 {
   network ? [ ],
+  hidden ? [ ],
 }:
 let
   isOffline = network == [ ];
@@ -30,6 +33,9 @@ in
   # The file system is read-only but for the folders that a unit names.
   ProtectSystem = "strict";
   ProtectHome = true;
+  # systemd leaves /run as it is, and everybody's shared memory.
+  ReadOnlyPaths = "/run";
+  InaccessiblePaths = [ "-/dev/shm" ] ++ hidden;
   PrivateTmp = true;
   PrivateDevices = true;
   DevicePolicy = "closed";

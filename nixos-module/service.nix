@@ -57,8 +57,9 @@ rec {
       arguments,
       user,
       network,
+      hidden ? [ ],
     }:
-    harden { inherit network; }
+    harden { inherit network hidden; }
     // {
       Type = "notify";
       ExecStart = command ([ program ] ++ arguments);

@@ -66,7 +66,8 @@ in
     ExecReload = move;
     RuntimeDirectory = "rat-sockets";
     RuntimeDirectoryPreserve = "restart";
-    # The files of sockets that are elsewhere now.
+    # The files of sockets that are elsewhere now are removed.
+    ReadOnlyPaths = [ ];
     ReadWritePaths = "/run";
     Slice = "rat.slice";
   };

@@ -159,6 +159,10 @@ let
         arguments = (if isSdk then ofSdk else [ ]) ++ (given.arguments or [ ]);
         # On a port it also reaches its own, where it proves its life.
         network = unique ((given.network or [ ]) ++ reach at);
+        hidden = [
+          "-/run/postgresql"
+          "-${state}"
+        ];
         user = null;
       };
     in
@@ -191,10 +195,6 @@ let
             StateDirectory = "rat-plugins/${slot}";
             StateDirectoryMode = "0700";
             LoadCredential = service.credentials (given.credentials or { });
-            InaccessiblePaths = [
-              "-/run/postgresql"
-              "-${state}"
-            ];
             TimeoutStopSec = 30;
           };
       };
@@ -300,12 +300,12 @@ let
           ];
           user = unit;
           network = reach internal;
+          hidden = [ "-/run/postgresql" ];
         }
         // service.limits defaults.${section} (limits.${section} or { })
         // {
           ExecReload = service.hangUp;
           LimitNOFILE = 65536;
-          InaccessiblePaths = [ "-/run/postgresql" ];
           TimeoutStopSec = 90;
         }
         // serviceConfig;

@@ -84,11 +84,15 @@ in
     # ratq would not even start.
     "temporary files of one's own" = {
       drop = drop "ratd" [ "PrivateTmp" ];
-      fails = "temporary files are seen by nobody else, and go with the service";
+      fails = "temporary files are seen by nobody else";
     };
-    "memory that ends with the service" = {
-      drop = drop "ratq" [ "RemoveIPC" ];
-      fails = "temporary files are seen by nobody else, and go with the service";
+    "a /run that is read-only" = {
+      drop = drop "ratd" [ "ReadOnlyPaths" ];
+      fails = "nothing is written outside of one's own folders";
+    };
+    "shared memory out of sight" = {
+      drop = drop "ratq" [ "InaccessiblePaths" ];
+      fails = "nothing is written outside of one's own folders";
     };
     "the limit of memory" = {
       drop = drop "ratd" [ "MemoryMax" ];
