@@ -267,14 +267,14 @@ let
 
   shutdown = setting "server" "shutdown_timeout" null;
 
-  # A daemon that executes queries for ratd; `section` has its settings. It goes before ratd does, which
-  # it tells what became of its work.
+  # A daemon that executes queries for ratd; `section` has its settings.
   worker =
     {
       unit,
       section,
       description,
       arguments,
+      after ? [ ],
       folders,
       serviceConfig,
     }:
@@ -282,11 +282,7 @@ let
       inherit description;
       wantedBy = [ "multi-user.target" ];
       requires = [ "${unit}.socket" ];
-      after = [
-        "${unit}.socket"
-        "ratd.service"
-        "ratd-internal.socket"
-      ];
+      after = [ "${unit}.socket" ] ++ after;
       stopIfChanged = false;
       restartTriggers = [ (fingerprint (sections [ section ] // { inherit shutdown; })) ];
       reloadTriggers = [ (fingerprint (sections [ "log" ])) ];
@@ -318,6 +314,11 @@ let
       section = "runner";
       description = "RAT: warm pool that executes pipelines";
       arguments = [ "serve" ];
+      # It stops before ratd does, which it tells what became of its runs.
+      after = [
+        "ratd.service"
+        "ratd-internal.socket"
+      ];
       folders = [ lake ] ++ spills;
       serviceConfig = {
         Slice = "rat-runs.slice";
