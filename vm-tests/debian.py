@@ -1,13 +1,13 @@
 INSTALL = "install-on-debian"
 UPGRADE = "upgrade"
-PROGRAMS = "/root/target/dist"
+PROGRAMS = "/srv/rat/target/dist"
 SETTINGS = "/etc/rat/rat.yaml"
 
 
 def follow(page: str, *words: str, without: str = "nothing") -> str:
     """Executes a block of a page in the folder of the repository, without the lines that begin with a word."""
     lines = [line for line in block(page, *words) if not line.startswith(without)]
-    return machine.succeed("\n".join(["cd /root", *lines]), timeout=SOON)
+    return machine.succeed("\n".join(["cd /srv/rat", *lines]), timeout=SOON)
 
 
 def write_units() -> None:
