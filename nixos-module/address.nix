@@ -33,6 +33,7 @@ rec {
     internal = "unix:/run/rat/internal.sock";
     runner = "unix:/run/rat/runner.sock";
     ratq = "unix:/run/rat/ratq.sock";
+    plugin = slot: "unix:/run/rat/plugins/${slot}.sock";
   };
 
   # `{ path }`, or `{ host, ip, port, isTls }`, where `ip` is null of a name; null of what is no

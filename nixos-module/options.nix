@@ -6,6 +6,7 @@
   ...
 }:
 let
+  address = import ./address.nix;
   inherit (lib)
     literalExpression
     mkEnableOption
@@ -64,7 +65,7 @@ in
         options = {
           server.listen = mkOption {
             type = types.str;
-            default = "127.0.0.1:8080";
+            default = address.defaults.listen;
             example = "unix:/run/rat/public.sock";
             description = ''
               Address of the API: an address in numbers with a port, or `unix:/path`. systemd listens

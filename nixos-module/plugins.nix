@@ -6,6 +6,7 @@
   settingsFormat,
 }:
 let
+  address = import ./address.nix;
   inherit (lib)
     literalExpression
     mkEnableOption
@@ -82,7 +83,7 @@ in
 
     address = mkOption {
       type = types.str;
-      default = "unix:/run/rat/plugins/${name}.sock";
+      default = address.defaults.plugin name;
       defaultText = literalExpression ''"unix:/run/rat/plugins/''${slot}.sock"'';
       example = "https://auth.example.org:50060";
       description = ''

@@ -36,7 +36,7 @@ let
         message = "${option}: there is no slot of this name; plugins are named by their slot, one of ${concatStringsSep ", " slots}";
       }
       {
-        assertion = isHere || plugin.address != "unix:/run/rat/plugins/${slot}.sock";
+        assertion = isHere || plugin.address != address.defaults.plugin slot;
         message = "${option}.package: is not set, so that nothing would listen on the plugin's socket; set it, or set `address` to where the plugin runs";
       }
       {

@@ -38,7 +38,7 @@ let
   ofPlugin = slot: plugin: {
     option = "services.rat.plugins.${slot}.address";
     at = plugin.address;
-    default = "unix:/run/rat/plugins/${slot}.sock";
+    default = address.defaults.plugin slot;
     isHere = plugin.package != null;
     isPrivate = true;
     otherwise = "leave it out, or set `package = null` if the plugin runs elsewhere";
